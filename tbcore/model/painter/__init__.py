@@ -1,0 +1,1 @@
+"""The shipped painter: a latent diffusion pipeline in diffusers, in four parts and a scheduler."""

@@ -1,0 +1,215 @@
+"""Checkpoints: a small delta beside the frozen parts, and the state that lets training resume. No pickle anywhere."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from tbcore.errors import CheckpointError, MissingFileError
+from tbcore.model.config import MIMConfig
+from tbcore.model.mim import MIMForConditionalGeneration
+from tbcore.store import read_json, write_json
+
+__all__ = [
+    "delta_tensors",
+    "frozen_hashes",
+    "load_delta",
+    "load_state",
+    "save_delta",
+    "save_state",
+    "tensor_hash",
+]
+
+DELTA, CONFIG, STATE = "delta.safetensors", "mim.json", "state"
+
+
+def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 of names, shapes and values. Values count as bfloat16, so the precision a model runs in does not."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name].detach().cpu()
+        rounded = value.to(torch.bfloat16).contiguous().view(torch.int16) if value.is_floating_point() else value
+        digest.update(f"{name}{list(value.shape)}".encode())
+        digest.update(rounded.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def delta_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """What stage 1 and 2 can change: connector, rows of the control tokens, low-rank adapters."""
+    return {
+        name: value.detach().cpu().contiguous()
+        for name, value in model.state_dict().items()
+        if name.startswith("connector.") or name == "language.control" or "lora_" in name
+    }
+
+
+def frozen_hashes(model: MIMForConditionalGeneration) -> dict[str, str]:
+    """SHA-256 of the parts that a delta stands on, by name: "vision" and "language"."""
+    language = {
+        name.replace(".base_layer.", "."): value
+        for name, value in model.language.inner.state_dict().items()
+        if "lora_" not in name
+    }
+    return {"vision": tensor_hash(model.vision.state_dict()), "language": tensor_hash(language)}
+
+
+def save_delta(model: MIMForConditionalGeneration, folder: Path | str, *, notes: Mapping[str, Any] | None = None) -> Path:
+    """Write what was learned, the config, and the hashes of the frozen parts; whole or not at all.
+
+    Args:
+        folder: made, or replaced.
+        notes: whatever should be remembered with it, as JSON.
+    """
+    return _whole(Path(folder), lambda fresh: _write_delta(fresh, model, notes or {}))
+
+
+def _write_delta(folder: Path, model: MIMForConditionalGeneration, notes: Mapping[str, Any]) -> None:
+    if model.config.parts is None:
+        model.config.parts = frozen_hashes(model)
+    save_file(delta_tensors(model), folder / DELTA)
+    write_json(folder / CONFIG, {"config": model.config.to_dict(), "notes": dict(notes)})
+
+
+def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[str, Any]:
+    """Put a delta onto a model of the same frozen parts; adds adapters and slices the head as it was saved.
+
+    Args:
+        model: changed in place, freshly built.
+    Returns:
+        The notes saved with it.
+    Raises:
+        MissingFileError: the folder holds no delta.
+        CheckpointError: frozen parts differ, or a tensor is missing, too many, or of another shape.
+    """
+    place = Path(folder)
+    for name in (DELTA, CONFIG):
+        if not (place / name).is_file():
+            raise MissingFileError(f"checkpoint {place}: {name} is missing. Run the training notebook (06) first.")
+    saved = _object(place / CONFIG)
+    config = MIMConfig(**{key: value for key, value in saved["config"].items() if key != "model_type"})
+    _compare_parts(place, config.parts or {}, frozen_hashes(model))
+    if config.history != model.config.history:
+        raise CheckpointError(
+            f"checkpoint {place}: it was trained with history {config.history!r}, the model has "
+            f"{model.config.history!r}. Build the model with the checkpoint's."
+        )
+    if config.lora is not None and model.config.lora is None:
+        lora = config.lora
+        model.add_lora(rank=lora["rank"], alpha=lora["alpha"], targets=tuple(lora["targets"]))
+    tensors = _read(place / DELTA)
+    _compare_shapes(place, found=tensors, wanted=delta_tensors(model))
+    model.load_state_dict(tensors, strict=False)  # strict by the comparison above; the frozen parts are not in it
+    model.slice_head(None if config.kept_ids is None else set(config.kept_ids))
+    return dict(saved["notes"])
+
+
+def save_state(
+    folder: Path | str, model: MIMForConditionalGeneration, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]
+) -> None:
+    """Write everything a resumed run needs: the delta, the optimizer's tensors, and facts as JSON."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    tensors = {
+        f"{names[id(parameter)]}|{key}": value.detach().cpu().contiguous()
+        for parameter, entry in optimizer.state.items()
+        for key, value in entry.items()
+    }
+
+    def fill(fresh: Path) -> None:
+        _write_delta(fresh, model, {"training": dict(facts)})
+        save_file(tensors, fresh / f"{STATE}.safetensors")
+        write_json(fresh / f"{STATE}.json", dict(facts))
+
+    _whole(Path(folder), fill)
+
+
+def load_state(
+    folder: Path | str, model: MIMForConditionalGeneration, optimizer: torch.optim.Optimizer
+) -> dict[str, Any]:
+    """Take up a run where `save_state` left it; returns the facts.
+
+    Raises:
+        MissingFileError, CheckpointError: as `load_delta`; or the optimizer's tensors do not fit what learns.
+    """
+    place = Path(folder)
+    if not (place / f"{STATE}.json").is_file():
+        raise MissingFileError(f"checkpoint {place}: {STATE}.json is missing, so there is no run to resume.")
+    load_delta(model, place)
+    saved = _read(place / f"{STATE}.safetensors")
+    learning = {parameter for group in optimizer.param_groups for parameter in group["params"]}
+    for name, parameter in model.named_parameters():
+        if parameter not in learning:
+            continue
+        entry = {key: saved[f"{name}|{key}"] for key in ("step", "exp_avg", "exp_avg_sq") if f"{name}|{key}" in saved}
+        if entry and (len(entry) != 3 or entry["exp_avg"].shape != parameter.shape):
+            raise CheckpointError(
+                f"checkpoint {place}: the optimizer's memory of {name!r} has shape "
+                f"{list(entry['exp_avg'].shape) if 'exp_avg' in entry else 'none'}, wanted {list(parameter.shape)}. "
+                "Delete the folder to start afresh."
+            )
+        if entry:
+            optimizer.state[parameter] = {
+                key: value.to(parameter.device) if key != "step" else value for key, value in entry.items()
+            }
+    return _object(place / f"{STATE}.json")
+
+
+def _compare_parts(place: Path, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:
+    for part, digest in wanted.items():
+        if found.get(part) != digest:
+            raise CheckpointError(
+                f"checkpoint {place}: it was trained on another {part} part (SHA-256 {digest[:12]}, here "
+                f"{str(found.get(part))[:12]}). Load the part it names, or train again."
+            )
+
+
+def _compare_shapes(place: Path, *, found: Mapping[str, Tensor], wanted: Mapping[str, Tensor]) -> None:
+    for name in sorted(set(found) | set(wanted)):
+        shapes = [list(side[name].shape) if name in side else "missing" for side in (found, wanted)]
+        if shapes[0] != shapes[1]:
+            raise CheckpointError(
+                f"checkpoint {place}: tensor {name!r} has shape {shapes[0]}, wanted {shapes[1]}. "
+                "Build the model with the settings it was trained with, or train again."
+            )
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except Exception as error:
+        raise CheckpointError(f"checkpoint {path}: cannot be read ({error}). Train again.") from error
+
+
+def _object(path: Path) -> dict[str, Any]:
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise CheckpointError(f"checkpoint {path}: must hold a JSON object. Train again.")
+    return value
+
+
+def _whole(place: Path, fill: Callable[[Path], None]) -> Path:
+    """Write a folder whole or not at all; an older one is out of the way for a moment only."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    fresh = Path(tempfile.mkdtemp(prefix=f".{place.name}-", dir=place.parent))
+    try:
+        fill(fresh)
+        if place.exists():
+            old = place.with_name(f".{place.name}-old")
+            shutil.rmtree(old, ignore_errors=True)
+            place.rename(old)
+            fresh.rename(place)
+            shutil.rmtree(old)
+        else:
+            fresh.rename(place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return place

@@ -1,0 +1,134 @@
+"""Step 0: teach the connector to write captions in the language model's own words, without running it.
+
+Each query's vector is drawn towards the embedding of one word of the caption, and must name that word through the tied
+head. The language model has not been touched, and afterwards it reads some pictures as if they were words.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from tbcore.model.mim import MIMForConditionalGeneration
+from tbcore.model.tokens import ChatText
+from tbcore.seeds import stream
+from tbcore.train.features import FeatureBank
+from tbcore.train.stages import Budget, Stage, wake
+
+__all__ = ["PREALIGN", "PrealignStep", "caption_words", "prealign", "word_accuracy"]
+
+PREALIGN = Stage(name="prealign", learns={"connector.*": 2e-3}, weight_decay=0.0)
+_NOTHING = -100
+
+
+@dataclass(frozen=True, slots=True)
+class PrealignStep:
+    """What one update did: loss in all, share of words named rightly (0..1), seconds since the first step."""
+
+    number: int
+    progress: float
+    loss: float
+    words_right: float
+    seconds: float
+
+
+def caption_words(captions: Sequence[str], text: ChatText, *, n_queries: int) -> list[tuple[int, ...]]:
+    """The words of each caption that its queries learn, in order: all, or where they are too many the rarest.
+
+    Words that stand in most captions ("a", "on", ",") say little, so they are left out first.
+    """
+    encoded = [text.encode(caption) for caption in captions]
+    common = Counter(word for words in encoded for word in set(words))
+    chosen: list[tuple[int, ...]] = []
+    for words in encoded:
+        order = sorted(range(len(words)), key=lambda at, words=words: (common[words[at]], at))
+        chosen.append(tuple(words[at] for at in sorted(order[:n_queries])))
+    return chosen
+
+
+def prealign(
+    model: MIMForConditionalGeneration,
+    bank: FeatureBank,
+    rows: Sequence[int],
+    words: Sequence[tuple[int, ...]],
+    *,
+    budget: Budget,
+    stage: Stage = PREALIGN,
+    batch: int = 64,
+    seed: int = 0,
+) -> Iterator[PrealignStep]:
+    """Yield one step per update.
+
+    Args:
+        model: only its connector learns.
+        bank: features of the pictures.
+        rows: row of each picture in the bank.
+        words: of each caption, from `caption_words`; at most one per query.
+        budget: when to end.
+        batch: pictures per step.
+        seed: of the order.
+    """
+    wake(model, stage.learns)
+    optimizer = stage.optimizer(model)
+    learning = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    table, targets = _targets(model, words)
+    steps, seconds = 0, 0.0
+    places = np.asarray(rows)
+    while (progress := budget.progress(steps=steps, seconds=seconds)) < 1:
+        start = time.perf_counter()
+        stage.set_rate(optimizer, progress)
+        chosen = stream(seed, f"prealign {steps}").integers(len(places), size=batch)
+        vectors = model.connector(bank[places[chosen].tolist()].float())
+        loss, right = _loss(vectors, targets[torch.from_numpy(chosen)], table)
+        loss.backward()
+        nn.utils.clip_grad_norm_(learning, stage.max_norm, error_if_nonfinite=True)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        seconds += time.perf_counter() - start
+        yield PrealignStep(steps, progress, loss.item(), right, seconds)
+        steps += 1
+
+
+def _targets(model: MIMForConditionalGeneration, words: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
+    """The embeddings of the words in use float[v d_lm], and each caption's words as rows of it, int[n q]."""
+    used = torch.tensor(sorted({word for caption in words for word in caption}))
+    table = model.get_input_embeddings().weight.detach()[used].float()
+    place = {int(word): row for row, word in enumerate(used)}
+    targets = torch.full((len(words), model.config.n_queries), _NOTHING)
+    for row, caption in enumerate(words):
+        targets[row, : len(caption)] = torch.tensor([place[word] for word in caption])
+    return table, targets
+
+
+def _loss(vectors: Tensor, targets: Tensor, table: Tensor) -> tuple[Tensor, float]:
+    """Regression to the words' embeddings plus naming them; queries without a word are drawn to zero, gently."""
+    named = targets != _NOTHING
+    wanted = table[targets.clamp(min=0)] * named[..., None]
+    scale = table.square().sum(dim=-1).mean()
+    apart = (vectors - wanted).square().sum(dim=-1) / scale
+    regression = (apart * torch.where(named, 1.0, 0.1)).mean()
+    logits = vectors @ table.T
+    naming = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=_NOTHING)
+    right = (logits.argmax(dim=-1) == targets)[named].float().mean().item()
+    return regression + naming, right
+
+
+@torch.no_grad()
+def word_accuracy(
+    model: MIMForConditionalGeneration, bank: FeatureBank, rows: Sequence[int], words: Sequence[tuple[int, ...]]
+) -> tuple[float, float]:
+    """How well the connector alone reads pictures: share of words, and share of whole captions, named rightly (0..1).
+
+    Words count as named when they are the nearest among the words of these captions.
+    """
+    table, targets = _targets(model, words)
+    logits = model.connector(bank[rows].float()) @ table.T
+    named = targets != _NOTHING
+    right = (logits.argmax(dim=-1) == targets) | ~named
+    return right[named].float().mean().item(), right.all(dim=1).float().mean().item()

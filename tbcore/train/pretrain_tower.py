@@ -1,0 +1,219 @@
+"""Pre-train the vision tower: CLIP's contrastive loss on postcards, plus reading the caption's words off the patches.
+
+The contrastive loss makes the pooled vectors good (topics, retrieval); the word loss makes the *patches* good, which is
+what the language model will read. Its three small heads are thrown away afterwards.
+
+    python -m tbcore.train.pretrain_tower --steps 1000 --out tbcore/weights/zoo/tower
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from tbcore.seeds import stream, torch_stream
+from tbcore.train.postcards import Postcards, fresh_postcards
+from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower_tokenizer, save_tower
+from tbcore.world.captions import FAMILIES, caption
+from tbcore.world.render import render_many
+from tbcore.world.scenes import BACKDROPS, FRAMES, Scene, sample_scene
+from tbcore.world.sprites import SPRITES
+
+if TYPE_CHECKING:
+    from open_clip.model import CLIP
+
+__all__ = ["TOWER_CONFIG", "TowerStep", "caption_tokens", "main", "normalise", "pretrain_tower", "recall_at_1"]
+
+log = logging.getLogger(__name__)
+
+CONTEXT = 48
+
+TOWER_CONFIG: dict[str, Any] = {
+    "embed_dim": 128,
+    "vision_cfg": {"image_size": 64, "patch_size": 8, "layers": 4, "width": 192, "head_width": 48, "mlp_ratio": 4.0},
+    "text_cfg": {"context_length": CONTEXT, "vocab_size": 0, "width": 128, "heads": 4, "layers": 3},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TowerStep:
+    """What one update showed: losses in nats, learning rate, seconds since the start."""
+
+    number: int
+    contrastive: float
+    words: float
+    rate: float
+    seconds: float
+
+
+class WordHeads(nn.Module):
+    """Reads what stands left, in the middle and right, the backdrop and the frame off the patch features.
+
+    One learned query per answer looks over the patches (a single head of attention), then one linear layer names it.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(5, width) * 0.02)
+        self.place = nn.Parameter(torch.randn(64, width) * 0.02)
+        self.norm = nn.LayerNorm(width)
+        self.things = nn.Linear(width, len(SPRITES) + 1)
+        self.backdrop = nn.Linear(width, len(BACKDROPS))
+        self.frame = nn.Linear(width, len(FRAMES) + 1)
+
+    def forward(self, patches: Tensor, answers: Tensor) -> Tensor:
+        """Mean cross-entropy of the five answers; patches [n p d_vis], answers int[n 5]."""
+        patches = self.norm(patches)
+        weights = (self.queries @ (patches + self.place).transpose(1, 2) / 8).softmax(-1)  # n 5 p
+        read = weights @ patches  # n 5 d_vis
+        loss = functional.cross_entropy(self.things(read[:, :3]).flatten(0, 1), answers[:, :3].flatten())
+        loss = loss + functional.cross_entropy(self.backdrop(read[:, 3]), answers[:, 3])
+        return loss + functional.cross_entropy(self.frame(read[:, 4]), answers[:, 4])
+
+
+def answers_of(scenes: tuple[Scene, ...]) -> Tensor:
+    """Return int64[n 5]: thing at left, middle, right (the last class is "nothing"), backdrop, frame."""
+    nouns = {noun: k for k, noun in enumerate(SPRITES)}
+    nothing = len(SPRITES)
+    rows: list[list[int]] = []
+    for scene in scenes:
+        named = [nouns[noun] for noun in scene.things]
+        slots = {1: [nothing, *named, nothing], 2: [named[0], nothing, named[-1]], 3: named}[len(named)]
+        frame = FRAMES.index(scene.frame) if scene.frame else len(FRAMES)
+        rows.append([*slots, BACKDROPS.index(scene.backdrop), frame])
+    return torch.tensor(rows)
+
+
+def normalise(pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
+    """uint8[n 64 64 3] -> float32[n 3 64 64] as the tower wants it."""
+    pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
+    return (pixels - torch.tensor(TOWER_MEAN).view(3, 1, 1)) / torch.tensor(TOWER_STD).view(3, 1, 1)
+
+
+def caption_tokens() -> list[int]:
+    """Return the ids of CLIP's tokenizer that any caption of the world uses, ascending, start and end included."""
+    tokenizer = load_tower_tokenizer(CONTEXT)
+    ids = {0, tokenizer.sot_token_id, tokenizer.eot_token_id}
+    nouns = sorted(SPRITES)
+    for write in FAMILIES.values():
+        for count in (1, 2, 3):
+            for k, noun in enumerate(nouns):
+                things = tuple(nouns[(k + j) % len(nouns)] for j in range(count))
+                for frame in (None, FRAMES[k % len(FRAMES)]):
+                    ids.update(tokenizer.encode(write(Scene(BACKDROPS[k % len(BACKDROPS)], (noun, *things[1:]), frame))))
+    for name in BACKDROPS:
+        for frame in FRAMES:
+            for write in FAMILIES.values():
+                ids.update(tokenizer.encode(write(Scene(name, ("tiger",), frame))))
+    return sorted(ids)
+
+
+def tokenize(captions: tuple[str, ...], row_of: Tensor) -> Tensor:
+    """Captions -> int64[n CONTEXT], rows of the kept table; `row_of` maps CLIP ids to rows."""
+    return row_of[load_tower_tokenizer(CONTEXT)(list(captions))]
+
+
+def pretrain_tower(*, steps: int, seed: int = 0, batch: int = 128, family: int = 4) -> tuple[CLIP, list[int], Iterator[TowerStep]]:
+    """Build a tower and return it with its kept token ids and the iterator that trains it in place.
+
+    Args:
+        steps: number of updates; the learning rate falls to zero over them.
+        seed: every draw derives from it.
+        batch: pictures per update.
+        family: how many pictures of a batch differ in one fact only (hard negatives).
+    """
+    from open_clip.model import CLIP
+
+    kept = caption_tokens()
+    row_of = torch.zeros(49_408, dtype=torch.int64)
+    row_of[kept] = torch.arange(len(kept))
+    text = TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}
+    with torch.random.fork_rng():
+        torch.manual_seed(int(torch_stream(seed, "tower").initial_seed()))
+        model = CLIP(embed_dim=TOWER_CONFIG["embed_dim"], vision_cfg=TOWER_CONFIG["vision_cfg"], text_cfg=text)
+        heads = WordHeads(TOWER_CONFIG["vision_cfg"]["width"])
+    model.visual.output_tokens = True
+    return model, kept, _updates(model, heads, row_of, steps=steps, seed=seed, batch=batch, family=family)
+
+
+def _updates(
+    model: CLIP, heads: WordHeads, row_of: Tensor, *, steps: int, seed: int, batch: int, family: int
+) -> Iterator[TowerStep]:
+    from open_clip.loss import ClipLoss
+
+    parameters = [*model.parameters(), *heads.parameters()]
+    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1.5e-3, total_steps=steps, pct_start=0.06, cycle_momentum=False
+    )
+    contrast, started = ClipLoss(), time.monotonic()
+    for number, cards in zip(range(steps), fresh_postcards(seed, "tower", batch=batch, family=family), strict=False):
+        contrastive, words = _losses(model, heads, contrast, cards, row_of)
+        optimizer.zero_grad(set_to_none=True)
+        (contrastive + words).backward()
+        nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)
+        optimizer.step()
+        schedule.step()
+        with torch.no_grad():
+            model.logit_scale.clamp_(max=np.log(100))
+        rate = schedule.get_last_lr()[0]
+        seconds = time.monotonic() - started
+        yield TowerStep(number=number, contrastive=contrastive.item(), words=words.item(), rate=rate, seconds=seconds)
+    model.visual.output_tokens = False
+
+
+def _losses(model: CLIP, heads: WordHeads, contrast: nn.Module, cards: Postcards, row_of: Tensor) -> tuple[Tensor, Tensor]:
+    pooled, patches = model.visual(normalise(cards.pictures))
+    text = functional.normalize(model.encode_text(tokenize(cards.captions, row_of)), dim=-1)
+    contrastive = contrast(functional.normalize(pooled, dim=-1), text, model.logit_scale.exp())
+    return contrastive, heads(patches, answers_of(cards.scenes))
+
+
+@torch.no_grad()
+def recall_at_1(model: CLIP, row_of: Tensor | None = None, *, n: int = 400, seed: int = 0) -> float:
+    """Share of `n` distinct validation pictures whose own caption is the nearest of all `n`."""
+    rng = stream(seed, "tower/recall")
+    scenes: dict[Scene, None] = {}
+    while len(scenes) < n:
+        scenes.setdefault(sample_scene(rng, split="val"))
+    captions = tuple(caption(scene) for scene in scenes)
+    ids = load_tower_tokenizer(CONTEXT)(list(captions))
+    text = functional.normalize(model.encode_text(ids if row_of is None else row_of[ids]), dim=-1)
+    pooled = model.visual(normalise(render_many(list(scenes))))
+    vision = functional.normalize(pooled[0] if isinstance(pooled, tuple) else pooled, dim=-1)
+    return float(((vision @ text.T).argmax(1) == torch.arange(n)).float().mean())
+
+
+def main() -> None:
+    """Train and write the tower; progress goes to the log."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, required=True)
+    args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    model, kept, updates = pretrain_tower(steps=args.steps, seed=args.seed)
+    row_of = torch.zeros(49_408, dtype=torch.int64)
+    row_of[kept] = torch.arange(len(kept))
+    for step in updates:
+        if step.number % 50 == 49:
+            model.eval()
+            log.info("tower %s recall@1 %.3f", asdict(step), recall_at_1(model, row_of))
+            model.train()
+    config = TOWER_CONFIG | {"text_cfg": TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}}
+    save_tower(model, kept, config, args.out)
+    log.info("tower written to %s: recall@1 %.3f of 400", args.out, recall_at_1(model.eval(), row_of))
+
+
+if __name__ == "__main__":
+    main()

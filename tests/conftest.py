@@ -1,0 +1,53 @@
+"""Every test lives in a temporary home and without a network; notebooks chains come last."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+import pytest
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+_LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")
+
+
+class NetworkForbiddenError(RuntimeError):
+    """A test reached for another computer."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory):
+    """One empty home for the session: nothing of the developer's is read or written."""
+    home = tmp_path_factory.mktemp("home")
+    patch = pytest.MonkeyPatch()
+    for name in ("HOME", "USERPROFILE"):
+        patch.setenv(name, str(home))
+    for name in ("XDG_CACHE_HOME", "HF_HOME", "TORCH_HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR", "IPYTHONDIR"):
+        patch.setenv(name, str(home / name.lower()))
+    if "TBCORE_CACHE" not in os.environ:
+        patch.setenv("TBCORE_CACHE", str(home / "tbcore"))
+    for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "TBCORE_COURSE", "TBCORE_EDITION"):
+        patch.delenv(name, raising=False)
+    for name in ("HF_HUB_OFFLINE", "TRANSFORMERS_OFFLINE"):
+        patch.setenv(name, "1")
+    yield home
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _no_network(monkeypatch):
+    """Sockets reach this computer only."""
+    connect = socket.socket.connect
+
+    def guarded(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(_LOOPBACK):
+            raise NetworkForbiddenError(f"a test tried to reach {address!r}")
+        return connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", guarded)
+
+
+def pytest_collection_modifyitems(items):
+    """Quick tests first, whole notebooks last."""
+    items.sort(key=lambda item: item.get_closest_marker("chain") is not None)
