@@ -55,15 +55,11 @@ class Candidate:
         texts = ("id", "group", "reply", "codec", "source")
         for name in texts:
             if not isinstance(row.get(name), str):
-                raise InputError(
-                    f"Candidate: field {name!r} must be text; got {row.get(name)!r}. Mend the record."
-                )
+                raise InputError(f"Candidate: field {name!r} must be text; got {row.get(name)!r}. Mend the record.")
         for name in ("captions", "pictures"):
             values = row.get(name)
             if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-                raise InputError(
-                    f"Candidate: field {name!r} must be a list of texts; got {values!r}. Mend it."
-                )
+                raise InputError(f"Candidate: field {name!r} must be a list of texts; got {values!r}. Mend it.")
         return cls(
             id=row["id"],
             group=row["group"],

@@ -173,9 +173,7 @@ class Reading:
 
         `trim` drops white space at both ends of a turn, as teachers put blank lines between turns.
         """
-        return tuple(
-            Turn(span.role, tuple(self._parts(span, trim=trim))) for span in self.spans if span.start >= start
-        )
+        return tuple(Turn(span.role, tuple(self._parts(span, trim=trim))) for span in self.spans if span.start >= start)
 
     def _parts(self, span: Span, *, trim: bool) -> Iterator[Part]:
         start, end = span.body, span.end

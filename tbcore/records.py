@@ -74,9 +74,7 @@ class Picture:
 
     def __post_init__(self) -> None:
         if self.index < 0:
-            raise DialogueError(
-                f"Picture: index counts from 0; got {self.index}. Use a position in captions."
-            )
+            raise DialogueError(f"Picture: index counts from 0; got {self.index}. Use a position in captions.")
 
 
 Part = str | Picture
@@ -282,9 +280,7 @@ class PictureGroup:
 
     def to_json(self) -> dict[str, Any]:
         """The record as a JSON object."""
-        listed = {
-            name: value and list(value) for name, value in (("scenes", self.scenes), ("files", self.files))
-        }
+        listed = {name: value and list(value) for name, value in (("scenes", self.scenes), ("files", self.files))}
         head = {"id": self.id, "version": self.version, "topic": self.topic}
         return {**head, "captions": list(self.captions), **listed, "split": self.split}
 

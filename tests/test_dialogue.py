@@ -122,9 +122,7 @@ def test_rendered_bytes() -> None:
         "Assistant: No.\n"
         "&#72;uman: no<img1-7f3a>a ball</img1-7f3a>"
     )
-    assert render_turns(dialogue, PAPER).startswith(
-        "Human: <img0> a dog &lt;/img0&gt; &amp; co </img0> Is he old?\n"
-    )
+    assert render_turns(dialogue, PAPER).startswith("Human: <img0> a dog &lt;/img0&gt; &amp; co </img0> Is he old?\n")
 
 
 def test_the_issue_of_a_caption_that_forges_a_turn() -> None:

@@ -31,7 +31,7 @@ def test_too_large_a_profile_names_the_one_that_fits():
 
 
 def test_unknown_profile_lists_the_known_ones():
-    with pytest.raises(ProfileError, match="'tiny': unknown. Use one of smoke, laptop, gpu"):
+    with pytest.raises(ProfileError, match=r"'tiny': unknown\. Use one of smoke, laptop, gpu"):
         profiles.named("tiny")
 
 

@@ -19,9 +19,7 @@ class LocalTeacher:
         name: what ledger and records call it.
     """
 
-    def __init__(
-        self, model: Any = None, tokenizer: Any = None, *, name: str = "local:SmolLM2-135M-Instruct"
-    ) -> None:
+    def __init__(self, model: Any = None, tokenizer: Any = None, *, name: str = "local:SmolLM2-135M-Instruct") -> None:
         if (model is None) != (tokenizer is None):
             raise InputError("LocalTeacher: give both model and tokenizer, or neither for the shipped ones.")
         if model is None:

@@ -39,9 +39,7 @@ class CallError(TeacherError):
     `unreadable`: an answer came, kept in `raw`, that is not in the expected form.
     """
 
-    def __init__(
-        self, message: str, *, kind: CallFailure, retry_after_s: float | None = None, raw: str = ""
-    ) -> None:
+    def __init__(self, message: str, *, kind: CallFailure, retry_after_s: float | None = None, raw: str = "") -> None:
         super().__init__(message)
         self.kind: CallFailure = kind
         self.retry_after_s = retry_after_s

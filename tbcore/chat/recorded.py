@@ -58,9 +58,7 @@ class Recording:
                 int if name == "sample" else str,
             )
             if not isinstance(value, wanted) or isinstance(value, bool):
-                raise InputError(
-                    f"Recording: field {name!r} must be {wanted.__name__}; got {value!r}. Mend it."
-                )
+                raise InputError(f"Recording: field {name!r} must be {wanted.__name__}; got {value!r}. Mend it.")
         return cls(**row)
 
 

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MARKERS", "PALETTE", "axes", "contact_sheet", "display_figure", "gallery"]
 
-# Okabe and Ito's colours: distinct for the common kinds of colour blindness. Never use colour alone.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#6B6B00", "#000000")
+# Okabe and Ito's colours, wine instead of their yellow, which is too light on white: distinct for the common
+# kinds of colour blindness. Never use colour alone.
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#882255", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 _STYLE: dict[str, Any] = {

@@ -58,9 +58,7 @@ def choose_fixed(examples: ExampleSet, n: int) -> tuple[Dialogue, ...]:
     return examples.examples[:n]
 
 
-def choose_random(
-    examples: ExampleSet, n: int, *, seed: int, draw: int, block: int = 1
-) -> tuple[Dialogue, ...]:
+def choose_random(examples: ExampleSet, n: int, *, seed: int, draw: int, block: int = 1) -> tuple[Dialogue, ...]:
     """`n` different examples in random order, the same for all draws of a block.
 
     Args:

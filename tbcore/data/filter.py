@@ -147,9 +147,7 @@ def _invalid_turns(draft: Draft) -> Objection | None:
 
 def _too_short(draft: Draft) -> Objection | None:
     there_are = sum(span.start >= draft.first_turn for span in draft.reading.spans)
-    return (
-        None if there_are >= MIN_MESSAGES else (None, f"{there_are} messages, at least {MIN_MESSAGES} wanted")
-    )
+    return None if there_are >= MIN_MESSAGES else (None, f"{there_are} messages, at least {MIN_MESSAGES} wanted")
 
 
 def _changed_caption(draft: Draft) -> Objection | None:
@@ -296,8 +294,7 @@ def refilter(judgements: Iterable[Judgement], *, off: Collection[str]) -> list[J
     needed = {"repeat_image", "unseen_image"}
     if bad := [name for name in off if name not in RULES or name in needed]:
         raise InputError(
-            f"refilter: rule {bad[0]!r} is unknown or cannot be off; "
-            f"choose from {sorted(set(RULES) - needed)}."
+            f"refilter: rule {bad[0]!r} is unknown or cannot be off; choose from {sorted(set(RULES) - needed)}."
         )
     result: list[Judgement] = []
     for old in judgements:

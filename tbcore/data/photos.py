@@ -37,9 +37,7 @@ class Photo:
 
 
 def _skimage(name: str, file: str, topic: str, caption: str, credit: str) -> Photo:
-    return Photo(
-        name=name, package="skimage", file=f"data/{file}", caption=caption, topic=topic, credit=credit
-    )
+    return Photo(name=name, package="skimage", file=f"data/{file}", caption=caption, topic=topic, credit=credit)
 
 
 def _sklearn(name: str, topic: str, caption: str, credit: str) -> Photo:
@@ -49,22 +47,90 @@ def _sklearn(name: str, topic: str, caption: str, credit: str) -> Photo:
 
 PHOTOS: tuple[Photo, ...] = (
     _skimage(
-        "astronaut", "astronaut.png", "space",
-        "a smiling astronaut in an orange space suit with a helmet in front of her and a model of a space shuttle behind",
+        "astronaut",
+        "astronaut.png",
+        "space",
+        "a smiling astronaut in an orange space suit with a helmet in front of her "
+        "and a model of a space shuttle behind",
         "NASA, public domain",
     ),
-    _skimage("rocket", "rocket.jpg", "space", "a white rocket on its launch pad at dusk, lit by floodlights", "SpaceX, CC0"),
-    _skimage("hubble", "hubble_deep_field.jpg", "space", "hundreds of small bright galaxies on a black sky", "NASA, public domain"),
-    _skimage("moon", "moon.png", "space", "the grey surface of the moon with craters of many sizes", "NASA, public domain"),
-    _skimage("cat", "chelsea.png", "home", "the face of a tabby cat with green eyes, seen from close by", "S. van der Walt, CC0"),
-    _skimage("coffee", "coffee.png", "home", "a red cup of espresso on a saucer with a spoon, on a wooden table", "R. Michetti, CC0"),
-    _skimage("coins", "coins.png", "home", "four rows of ancient coins on a dark cloth", "Brooklyn Museum, no known restrictions"),
-    _skimage("page", "page.png", "home", "a photographed page of a textbook about dividing pictures into regions", "scikit-image, CC0"),
-    _skimage("motorcycle", "motorcycle_left.png", "outdoors", "a red motorcycle in a garage in front of shelves full of boxes", "D. Scharstein (Middlebury stereo data), CC0"),
-    _skimage("camera", "camera.png", "outdoors", "a man in a dark coat looking through a camera on a tripod in a park, in black and white", "L. Varshney, CC0"),
-    _sklearn("china", "outdoors", "a pagoda with several roofs above a lake, between green trees", "danielbuechele, CC BY 2.0"),
-    _sklearn("flower", "outdoors", "an orange dahlia in full bloom in front of dark leaves", "vultilion, CC BY 2.0"),
-)  # fmt: skip
+    _skimage(
+        "rocket",
+        "rocket.jpg",
+        "space",
+        "a white rocket on its launch pad at dusk, lit by floodlights",
+        "SpaceX, CC0",
+    ),
+    _skimage(
+        "hubble",
+        "hubble_deep_field.jpg",
+        "space",
+        "hundreds of small bright galaxies on a black sky",
+        "NASA, public domain",
+    ),
+    _skimage(
+        "moon",
+        "moon.png",
+        "space",
+        "the grey surface of the moon with craters of many sizes",
+        "NASA, public domain",
+    ),
+    _skimage(
+        "cat",
+        "chelsea.png",
+        "home",
+        "the face of a tabby cat with green eyes, seen from close by",
+        "S. van der Walt, CC0",
+    ),
+    _skimage(
+        "coffee",
+        "coffee.png",
+        "home",
+        "a red cup of espresso on a saucer with a spoon, on a wooden table",
+        "R. Michetti, CC0",
+    ),
+    _skimage(
+        "coins",
+        "coins.png",
+        "home",
+        "four rows of ancient coins on a dark cloth",
+        "Brooklyn Museum, no known restrictions",
+    ),
+    _skimage(
+        "page",
+        "page.png",
+        "home",
+        "a photographed page of a textbook about dividing pictures into regions",
+        "scikit-image, CC0",
+    ),
+    _skimage(
+        "motorcycle",
+        "motorcycle_left.png",
+        "outdoors",
+        "a red motorcycle in a garage in front of shelves full of boxes",
+        "D. Scharstein (Middlebury stereo data), CC0",
+    ),
+    _skimage(
+        "camera",
+        "camera.png",
+        "outdoors",
+        "a man in a dark coat looking through a camera on a tripod in a park, in black and white",
+        "L. Varshney, CC0",
+    ),
+    _sklearn(
+        "china",
+        "outdoors",
+        "a pagoda with several roofs above a lake, between green trees",
+        "danielbuechele, CC BY 2.0",
+    ),
+    _sklearn(
+        "flower",
+        "outdoors",
+        "an orange dahlia in full bloom in front of dark leaves",
+        "vultilion, CC BY 2.0",
+    ),
+)
+"""The photographs, with captions of ours."""
 
 
 def photo_path(photo: Photo) -> Path:
@@ -76,9 +142,7 @@ def photo_path(photo: Photo) -> Path:
     spec = find_spec(photo.package)
     remedy = "Install scikit-image and scikit-learn (`make run` does)."
     if spec is None or spec.origin is None:
-        raise MissingFileError(
-            f"photograph {photo.name!r}: the package {photo.package!r} is not installed. {remedy}"
-        )
+        raise MissingFileError(f"photograph {photo.name!r}: the package {photo.package!r} is not installed. {remedy}")
     path = Path(spec.origin).parent / photo.file
     if not path.is_file():
         raise MissingFileError(f"{path}: photograph {photo.name!r} is missing. {remedy}")

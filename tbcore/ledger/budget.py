@@ -62,9 +62,7 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.money is not None and not (self.price_in or self.price_out):
-            raise InputError(
-                "Budget: a money cap needs price_in and price_out, per million tokens; got 0 and 0."
-            )
+            raise InputError("Budget: a money cap needs price_in and price_out, per million tokens; got 0 and 0.")
         if min(self.calls or 0, self.tokens or 0, self.money or 0, self.price_in, self.price_out) < 0:
             raise InputError(f"Budget: caps and prices must not be negative; got {self!r}.")
 
@@ -93,9 +91,5 @@ def worst_case(messages: Sequence[Message], params: Params) -> Spent:
     for message in messages:
         size += _TOKENS_PER_MESSAGE
         for part in message.parts:
-            size += (
-                _TOKENS_PER_PICTURE
-                if isinstance(part, PictureBytes)
-                else len(part.encode("utf-8", "replace"))
-            )
+            size += _TOKENS_PER_PICTURE if isinstance(part, PictureBytes) else len(part.encode("utf-8", "replace"))
     return Spent(1, size, params.max_tokens)

@@ -72,9 +72,7 @@ class Caller:
             except CallError as error:
                 last = error
                 billed = error.kind in {"ambiguous", "unreadable"}
-                self.journal.fail(
-                    key, number, problem=error.kind, detail=str(error), raw=error.raw, billed=billed
-                )
+                self.journal.fail(key, number, problem=error.kind, detail=str(error), raw=error.raw, billed=billed)
                 if error.kind == "forbidden":
                     raise
                 if error.kind not in _TRY_AGAIN:

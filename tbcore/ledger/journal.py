@@ -138,9 +138,7 @@ class Journal:
         """Store that no answer can be used; what may have been billed keeps its worst case reserved."""
         state: State = "ambiguous" if billed and not raw else "failed"
         free = "" if billed else ", prompt_tokens = 0, completion_tokens = 0"
-        self._set(
-            key, number, f"state = ?, problem = ?, detail = ?, raw = ?{free}", (state, problem, detail, raw)
-        )
+        self._set(key, number, f"state = ?, problem = ?, detail = ?, raw = ?{free}", (state, problem, detail, raw))
 
     def attempts(self, key: str) -> list[Attempt]:
         """All tries at a call, in order."""

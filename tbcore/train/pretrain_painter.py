@@ -1,6 +1,6 @@
 """Pre-train the painter: first the autoencoder, then text encoder and denoiser together on its latents.
 
-    python -m tbcore.train.pretrain_painter --autoencoder-steps 600 --steps 3000 --out tbcore/weights/zoo/painter
+    python -m tbcore.train.pretrain_painter --autoencoder-steps 400 --steps 3000
 
 Every `--save-every` steps the averaged weights are written to the output folder, so a run can be looked at, or used,
 before it ends.
@@ -31,12 +31,21 @@ from tbcore.model.painter.text import CaptionEncoder, build_tokenizer, word_ids
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.postcards import fresh_postcards
 from tbcore.train.pretrain_tower import answers_of
+from tbcore.weights.zoo import ZOO, write_hashes
 from tbcore.world.captions import caption
 from tbcore.world.reader import read_many
-from tbcore.world.scenes import BACKDROPS, FRAMES, Scene, sample_scene
+from tbcore.world.scenes import BACKDROPS, FRAMES, sample_scene
 from tbcore.world.sprites import SPRITES
 
-__all__ = ["PainterStep", "autoencoder_updates", "main", "painter_updates", "save_painter", "scene_exact", "to_pixels"]
+__all__ = [
+    "PainterStep",
+    "autoencoder_updates",
+    "main",
+    "painter_updates",
+    "save_painter",
+    "scene_exact",
+    "to_pixels",
+]
 
 log = logging.getLogger(__name__)
 
@@ -129,7 +138,13 @@ def _optimizers(parts: _Painter, rate: float) -> list[torch.optim.Optimizer]:
 
 
 def painter_updates(
-    autoencoder: PostcardAutoencoder, pipeline: PostcardPipeline, *, steps: int, seed: int, batch: int = 64, rate: float = 1e-3
+    autoencoder: PostcardAutoencoder,
+    pipeline: PostcardPipeline,
+    *,
+    steps: int,
+    seed: int,
+    batch: int = 64,
+    rate: float = 1e-3,
 ) -> tuple[EMAModel, Iterator[PainterStep]]:
     """Return the running average of the weights and the iterator that trains text encoder and denoiser in place."""
     text, denoiser = pipeline.text_encoder, pipeline.denoiser
@@ -168,7 +183,9 @@ def _updates(
         yield PainterStep(number=number, loss=loss.item(), names=names.item(), rate=now, seconds=seconds)
 
 
-def _loss(parts: _Painter, clean: Tensor, ids: Tensor, answers: Tensor, noise: torch.Generator) -> tuple[Tensor, Tensor]:
+def _loss(
+    parts: _Painter, clean: Tensor, ids: Tensor, answers: Tensor, noise: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Velocity error at logit-normal noise levels; one caption in ten is withheld for guidance."""
     n = len(clean)
     gathered = parts.text(ids)
@@ -183,7 +200,9 @@ def _loss(parts: _Painter, clean: Tensor, ids: Tensor, answers: Tensor, noise: t
 
 
 @torch.no_grad()
-def scene_exact(pipeline: PostcardPipeline, *, n: int, seed: int = 0, batch: int = 32, **sampling: Any) -> dict[int, float]:  # noqa: ANN401
+def scene_exact(
+    pipeline: PostcardPipeline, *, n: int, seed: int = 0, batch: int = 32, **sampling: Any
+) -> dict[int, float]:
     """Share of validation captions whose whole scene the reader finds in the drawing, per number of things."""
     rng = stream(seed, "painter/validation")
     shares: dict[int, float] = {}
@@ -220,14 +239,14 @@ def _log(steps: Iterable[PainterStep], every: int, what: str) -> Iterator[Painte
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--autoencoder-steps", type=int, default=600)
+    parser.add_argument("--autoencoder-steps", type=int, default=400)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=300)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--autoencoder", type=Path, help="a folder with a trained autoencoder, instead of training one")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ZOO / "painter")
     return parser.parse_args()
 
 
@@ -243,7 +262,9 @@ def main() -> None:
         autoencoder = PostcardAutoencoder.from_pretrained(args.autoencoder)
     pipeline = PostcardPipeline(autoencoder, text, denoiser, tokenizer, FlowMatchEulerDiscreteScheduler())
     if not args.autoencoder:
-        for _ in _log(autoencoder_updates(autoencoder, steps=args.autoencoder_steps, seed=args.seed), 20, "autoencoder"):
+        for _ in _log(
+            autoencoder_updates(autoencoder, steps=args.autoencoder_steps, seed=args.seed), 20, "autoencoder"
+        ):
             pass
     autoencoder.to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
     save_painter(pipeline, args.out)
@@ -258,6 +279,7 @@ def main() -> None:
             save_painter(pipeline, args.out)
             log.info("saved after %d steps: scene exact %s", step.number + 1, scene_exact(pipeline, n=32))
             average.restore(learning)
+    write_hashes(args.out.parent)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 The contrastive loss makes the pooled vectors good (topics, retrieval); the word loss makes the *patches* good, which is
 what the language model will read. Its three small heads are thrown away afterwards.
 
-    python -m tbcore.train.pretrain_tower --steps 1000 --out tbcore/weights/zoo/tower
+    python -m tbcore.train.pretrain_tower --steps 900
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.postcards import Postcards, fresh_postcards
-from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower_tokenizer, save_tower
+from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, ZOO, load_tower_tokenizer, save_tower, write_hashes
 from tbcore.world.captions import FAMILIES, caption
 from tbcore.world.render import render_many
 from tbcore.world.scenes import BACKDROPS, FRAMES, Scene, sample_scene
@@ -32,7 +32,15 @@ from tbcore.world.sprites import SPRITES
 if TYPE_CHECKING:
     from open_clip.model import CLIP
 
-__all__ = ["TOWER_CONFIG", "TowerStep", "caption_tokens", "main", "normalise", "pretrain_tower", "recall_at_1"]
+__all__ = [
+    "TOWER_CONFIG",
+    "TowerStep",
+    "caption_tokens",
+    "main",
+    "normalise",
+    "pretrain_tower",
+    "recall_at_1",
+]
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +48,14 @@ CONTEXT = 48
 
 TOWER_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
-    "vision_cfg": {"image_size": 64, "patch_size": 8, "layers": 4, "width": 192, "head_width": 48, "mlp_ratio": 4.0},
+    "vision_cfg": {
+        "image_size": 64,
+        "patch_size": 8,
+        "layers": 4,
+        "width": 192,
+        "head_width": 48,
+        "mlp_ratio": 4.0,
+    },
     "text_cfg": {"context_length": CONTEXT, "vocab_size": 0, "width": 128, "heads": 4, "layers": 3},
 }
 
@@ -110,7 +125,9 @@ def caption_tokens() -> list[int]:
             for k, noun in enumerate(nouns):
                 things = tuple(nouns[(k + j) % len(nouns)] for j in range(count))
                 for frame in (None, FRAMES[k % len(FRAMES)]):
-                    ids.update(tokenizer.encode(write(Scene(BACKDROPS[k % len(BACKDROPS)], (noun, *things[1:]), frame))))
+                    ids.update(
+                        tokenizer.encode(write(Scene(BACKDROPS[k % len(BACKDROPS)], (noun, *things[1:]), frame)))
+                    )
     for name in BACKDROPS:
         for frame in FRAMES:
             for write in FAMILIES.values():
@@ -123,7 +140,9 @@ def tokenize(captions: tuple[str, ...], row_of: Tensor) -> Tensor:
     return row_of[load_tower_tokenizer(CONTEXT)(list(captions))]
 
 
-def pretrain_tower(*, steps: int, seed: int = 0, batch: int = 128, family: int = 4) -> tuple[CLIP, list[int], Iterator[TowerStep]]:
+def pretrain_tower(
+    *, steps: int, seed: int = 0, batch: int = 128, family: int = 4
+) -> tuple[CLIP, list[int], Iterator[TowerStep]]:
     """Build a tower and return it with its kept token ids and the iterator that trains it in place.
 
     Args:
@@ -172,7 +191,9 @@ def _updates(
     model.visual.output_tokens = False
 
 
-def _losses(model: CLIP, heads: WordHeads, contrast: nn.Module, cards: Postcards, row_of: Tensor) -> tuple[Tensor, Tensor]:
+def _losses(
+    model: CLIP, heads: WordHeads, contrast: nn.Module, cards: Postcards, row_of: Tensor
+) -> tuple[Tensor, Tensor]:
     pooled, patches = model.visual(normalise(cards.pictures))
     text = functional.normalize(model.encode_text(tokenize(cards.captions, row_of)), dim=-1)
     contrastive = contrast(functional.normalize(pooled, dim=-1), text, model.logit_scale.exp())
@@ -197,9 +218,9 @@ def recall_at_1(model: CLIP, row_of: Tensor | None = None, *, n: int = 400, seed
 def main() -> None:
     """Train and write the tower; progress goes to the log."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=ZOO / "tower")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     model, kept, updates = pretrain_tower(steps=args.steps, seed=args.seed)
@@ -212,6 +233,7 @@ def main() -> None:
             model.train()
     config = TOWER_CONFIG | {"text_cfg": TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}}
     save_tower(model, kept, config, args.out)
+    write_hashes(args.out.parent)
     log.info("tower written to %s: recall@1 %.3f of 400", args.out, recall_at_1(model.eval(), row_of))
 
 

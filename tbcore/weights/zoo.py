@@ -1,8 +1,8 @@
 """Where the shipped tower and painter come from: folders of safetensors beside this file, checked by hash.
 
-    zoo/tower/    an open_clip model: open_clip_config.json, open_clip_model.safetensors, kept_tokens.json
-    zoo/painter/  a diffusers pipeline (tbcore.model.painter)
-    zoo/hashes.json  file -> SHA-256, written by `make pretrain`
+zoo/tower/    an open_clip model: open_clip_config.json, open_clip_model.safetensors, kept_tokens.json
+zoo/painter/  a diffusers pipeline (tbcore.model.painter)
+zoo/hashes.json  file -> SHA-256, written by `make pretrain`
 """
 
 from __future__ import annotations
@@ -20,7 +20,16 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
     from open_clip.tokenizer import SimpleTokenizer
 
-__all__ = ["TOWER_MEAN", "TOWER_STD", "ZOO", "load_tower", "load_tower_tokenizer", "save_tower", "verify_zoo", "write_hashes"]
+__all__ = [
+    "TOWER_MEAN",
+    "TOWER_STD",
+    "ZOO",
+    "load_tower",
+    "load_tower_tokenizer",
+    "save_tower",
+    "verify_zoo",
+    "write_hashes",
+]
 
 ZOO = Path(__file__).parent / "zoo"
 """The folder of shipped weights."""

@@ -124,7 +124,11 @@ def _open_sea(draw: _Draw) -> None:
 
 def _city_street(draw: _Draw) -> None:
     _sky(draw, (200, 206, 220), (228, 228, 232), 0.7)
-    houses = ((0.0, 0.2, 0.24, (150, 84, 78)), (0.24, 0.08, 0.46, (98, 112, 140)), (0.46, 0.26, 0.7, (176, 136, 96)))
+    houses = (
+        (0.0, 0.2, 0.24, (150, 84, 78)),
+        (0.24, 0.08, 0.46, (98, 112, 140)),
+        (0.46, 0.26, 0.7, (176, 136, 96)),
+    )
     for x0, top, x1, colour in (*houses, (0.7, 0.12, 1.0, (116, 100, 128))):
         _box(draw, x0, top, x1, 0.68, colour)
         for row in range(int((0.6 - top) / 0.11)):
@@ -146,9 +150,7 @@ def _rainy_day(draw: _Draw) -> None:
         draw.line([(x * _SIDE, y * _SIDE), ((x - 0.02) * _SIDE, (y + 0.07) * _SIDE)], fill=(196, 214, 232), width=6)
     _box(draw, 0, 0.84, 1, 1, (98, 110, 104))
     for x in (0.2, 0.72):
-        draw.ellipse(
-            [(x - 0.14) * _SIDE, 0.9 * _SIDE, (x + 0.14) * _SIDE, 0.96 * _SIDE], fill=(150, 170, 186)
-        )
+        draw.ellipse([(x - 0.14) * _SIDE, 0.9 * _SIDE, (x + 0.14) * _SIDE, 0.96 * _SIDE], fill=(150, 170, 186))
 
 
 def _sunset(draw: _Draw) -> None:

@@ -22,7 +22,15 @@ from tbcore.world.sprites import SPRITES
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["BACKDROP_PHRASES", "FAMILIES", "Problem", "backdrop_phrase", "caption", "parse_caption", "thing_phrase"]
+__all__ = [
+    "BACKDROP_PHRASES",
+    "FAMILIES",
+    "Problem",
+    "backdrop_phrase",
+    "caption",
+    "parse_caption",
+    "thing_phrase",
+]
 
 BACKDROP_PHRASES: MappingProxyType[str, tuple[str, str]] = MappingProxyType(
     {
@@ -112,7 +120,13 @@ def _with(scene: Scene) -> str:
 
 
 FAMILIES: MappingProxyType[str, Callable[[Scene], str]] = MappingProxyType(
-    {"plain": _plain, "mirrored": _mirrored, "place first": _place_first, "postcard": _postcard, "with": _with}
+    {
+        "plain": _plain,
+        "mirrored": _mirrored,
+        "place first": _place_first,
+        "postcard": _postcard,
+        "with": _with,
+    }
 )
 """Family name -> the function that writes it. `HELD_OUT_PHRASING` names the one that no training caption uses."""
 
@@ -133,10 +147,10 @@ def caption(scene: Scene, rng: np.random.Generator | None = None, *, held_out: b
     return FAMILIES[families[int(rng.integers(len(families)))]](scene)
 
 
-_FILLER = (
-    "a an the of and with in on at to from is are there it its this that shows showing picture postcard photo image card "
-    "inside stands standing side by next beside which who where you see can we please draw sky scene under"
-).split()
+_FILLER = """
+a an the of and with in on at to from is are there it its this that shows showing picture postcard photo image card
+inside stands standing side by next beside which who where you see can we please draw sky scene under
+""".split()  # noqa: SIM905  (a list of words reads better as words)
 
 
 @cache
@@ -176,7 +190,9 @@ def parse_caption(text: str) -> Scene | Problem:
     Returns:
         The scene (jitter seed 0), or the first `Problem`.
     """
-    found: dict[str, list[tuple[str, int]]] = {k: [] for k in ("frame", "noun", "place", "order", "relation", "position")}
+    found: dict[str, list[tuple[str, int]]] = {
+        k: [] for k in ("frame", "noun", "place", "order", "relation", "position")
+    }
     for match in _pattern().finditer(text):
         kind = match.lastgroup if match.lastgroup not in ("c1", "c2") else "frame"
         words = " ".join(match[0].lower().split())
@@ -193,7 +209,9 @@ def parse_caption(text: str) -> Scene | Problem:
             return Problem(f"a scene has {what}; found {len(found[kind])}", extra[1], extra[0])
     nouns = [noun for noun, _ in found["noun"]]
     if len(set(nouns)) != len(nouns):
-        return Problem("the things of a scene are different from each other", found["noun"][-1][1], found["noun"][-1][0])
+        return Problem(
+            "the things of a scene are different from each other", found["noun"][-1][1], found["noun"][-1][0]
+        )
     things = _ordered(nouns, found)
     if isinstance(things, Problem):
         return things

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeVar
 
 from tbcore.world.captions import BACKDROP_PHRASES, backdrop_phrase, thing_phrase
+from tbcore.world.edit_words import CLAUSES, PLACES, REQUESTS, TARGETS
 from tbcore.world.scenes import BACKDROPS, FRAMES, Scene, slot_names
 from tbcore.world.sprites import SPRITES, nouns_of
 
@@ -210,58 +211,6 @@ def invert(scene: Scene, edit: Edit) -> Edit:
             return RemoveFrame() if scene.frame is None else ChangeFrame(scene.frame)
 
 
-_PLACES: dict[str, tuple[str, ...]] = {
-    "left": ("on the left", "on the left side", "at the left"),
-    "middle": ("in the middle", "in the centre", "between the others"),
-    "right": ("on the right", "on the right side", "at the right"),
-}
-
-_TARGETS: dict[str, tuple[str, ...]] = {
-    "left": ("to the left", "to the left side", "all the way to the left"),
-    "middle": ("to the middle", "into the centre", "between the others"),
-    "right": ("to the right", "to the right side", "all the way to the right"),
-}
-
-_CLAUSES: dict[type[Edit], tuple[str, ...]] = {
-    Add: (
-        "add {a} {place}", "put {a} {place}", "place {a} {place}", "{place} add {a}",
-        "also draw {a} {place}", "include {a} {place}", "let {a} join in {place}",
-    ),
-    Remove: (
-        "remove the {noun}", "take away the {noun}", "take the {noun} out", "delete the {noun}",
-        "get rid of the {noun}", "leave out the {noun}", "draw it without the {noun}", "drop the {noun}",
-    ),
-    Replace: (
-        "replace the {old} with {a}", "turn the {old} into {a}", "change the {old} to {a}", "put {a} where the {old} is",
-        "use {a} instead of the {old}", "swap the {old} for {a}", "make the {old} {a}",
-    ),
-    Move: (
-        "move the {noun} {target}", "put the {noun} {place}", "bring the {noun} {target}", "shift the {noun} {target}",
-        "let the {noun} stand {place}",
-    ),
-    Swap: (
-        "swap the {one} and the {other}", "let the {one} and the {other} change places",
-        "exchange the {one} and the {other}", "switch the {one} and the {other} around",
-    ),
-    ChangeBackdrop: (
-        "move it all to {where}", "change the background to {where}", "set it {at}", "make it {where}",
-        "show the same {at}", "put everything {at}", "use {where} as the backdrop", "change the place to {where}",
-    ),
-    ChangeFrame: (
-        "give it a {colour} frame", "put a {colour} frame around it", "make the frame {colour}", "add a {colour} border",
-        "frame it in {colour}", "use a {colour} frame",
-    ),
-    RemoveFrame: (
-        "remove the frame", "take the frame away", "leave out the frame", "draw it without a frame",
-        "get rid of the border", "drop the frame",
-    ),
-}  # fmt: skip
-
-_REQUESTS = (
-    "{C}.", "{C}, please.", "Please {c}.", "Now {c}.", "Can you {c}?", "Could you {c}?", "Next, {c}.", "I want you to {c}.",
-    "Good. Now {c}.", "Nice! Please {c}.", "Would you {c}?",
-)  # fmt: skip
-
 _T = TypeVar("_T")
 
 
@@ -274,13 +223,13 @@ def clause(edit: Edit, rng: np.random.Generator) -> str:
     words: dict[str, str] = {}
     match edit:
         case Add(noun, place):
-            words = {"a": thing_phrase(noun), "place": _pick(_PLACES[place], rng)}
+            words = {"a": thing_phrase(noun), "place": _pick(PLACES[place], rng)}
         case Remove(noun):
             words = {"noun": noun}
         case Replace(old, new):
             words = {"old": old, "a": thing_phrase(new)}
         case Move(noun, place):
-            words = {"noun": noun, "place": _pick(_PLACES[place], rng), "target": _pick(_TARGETS[place], rng)}
+            words = {"noun": noun, "place": _pick(PLACES[place], rng), "target": _pick(TARGETS[place], rng)}
         case Swap(one, other):
             words = {"one": one, "other": other}
         case ChangeBackdrop(backdrop):
@@ -289,13 +238,13 @@ def clause(edit: Edit, rng: np.random.Generator) -> str:
             words = {"colour": frame}
         case RemoveFrame():
             pass
-    return _pick(_CLAUSES[type(edit)], rng).format_map(words)
+    return _pick(CLAUSES[type(edit).__name__], rng).format_map(words)
 
 
 def phrase(edit: Edit, rng: np.random.Generator) -> str:
     """Return the edit as a request, such as "Could you put a fox on the left?"."""
     said = clause(edit, rng)
-    return _pick(_REQUESTS, rng).format(c=said, C=said[0].upper() + said[1:])
+    return _pick(REQUESTS, rng).format(c=said, C=said[0].upper() + said[1:])
 
 
 def sample_edit(

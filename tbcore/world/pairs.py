@@ -1,4 +1,4 @@
-"""Postcards as image-caption pairs: a folder of PNG files with captions.jsonl, the very format a user's own folder has."""
+"""Postcards as image-caption pairs: PNG files with captions.jsonl, the very format a user's own folder has."""
 
 from __future__ import annotations
 
@@ -62,5 +62,3 @@ def _different(rng: np.random.Generator, split: str) -> Iterator[Scene]:
         if scene not in seen:
             seen.add(scene)
             yield scene
-
-

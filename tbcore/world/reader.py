@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from tbcore.world.sprites import SPRITES, artwork
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Floats = NDArray[np.float32]
+    Floats = NDArray[np.floating[Any]]
 
 __all__ = ["LEAST_CONFIDENCE", "MOST_DISTANCE", "Reading", "nearest_many", "read", "read_many"]
 
@@ -297,7 +297,7 @@ def _smooth(areas: Floats) -> Floats:
 def _premultiplied(thing: int, side: int) -> tuple[Floats, Floats]:
     """Return colour * alpha and alpha (0..1): float32[side side 3] and float32[side side 1]."""
     pixels = artwork(_NOUNS[thing], side).astype(np.float32)
-    alpha = pixels[..., 3:] / 255
+    alpha = pixels[..., 3:] / np.float32(255)
     return pixels[..., :3] * alpha, alpha
 
 

@@ -102,7 +102,11 @@ def topic_of(scene: Scene) -> str:
 
 
 def sample_scene(
-    rng: np.random.Generator, *, topic: str | None = None, n_things: int | None = None, split: str | None = "train"
+    rng: np.random.Generator,
+    *,
+    topic: str | None = None,
+    n_things: int | None = None,
+    split: str | None = "train",
 ) -> Scene:
     """Draw a scene: mostly things of one topic on a backdrop that suits it, with exceptions.
 
@@ -144,5 +148,3 @@ def _draw(rng: np.random.Generator, topic: str | None, n_things: int | None) -> 
         backdrop = BACKDROPS[int(rng.integers(len(BACKDROPS)))]
     frame = FRAMES[int(rng.integers(len(FRAMES)))] if rng.random() < 0.3 else None
     return Scene(backdrop, tuple(things), frame, int(rng.integers(2**31)))
-
-

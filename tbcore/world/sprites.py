@@ -86,7 +86,8 @@ _TABLE: dict[str, tuple[tuple[str, ...], ...]] = {
     "home and garden": (
         ("1f3e0", "house"), ("1f33b", "sunflower"), ("1f335", "cactus", "cactuses"), ("1f333", "tree"),
         ("1f6cb", "sofa"), ("1f4a1", "light bulb"), ("1f511", "key"), ("1f339", "rose"),
-        ("1f344", "mushroom"), ("23f0", "alarm clock"), ("1f4da", "pile of books", "piles of books"), ("2615", "cup of coffee", "cups of coffee"),
+        ("1f344", "mushroom"), ("23f0", "alarm clock"), ("1f4da", "pile of books", "piles of books"),
+        ("2615", "cup of coffee", "cups of coffee"),
     ),
 }  # fmt: skip
 

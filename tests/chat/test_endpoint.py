@@ -71,9 +71,7 @@ def teacher(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAIC
 def completion(content: str | None, finish: str = "stop", **message: object) -> str:
     said = {"role": "assistant", "content": content, **message}
     usage = {"prompt_tokens": 7, "completion_tokens": 3, "total_tokens": 10}
-    return json.dumps(
-        {"id": "x", "choices": [{"index": 0, "message": said, "finish_reason": finish}], "usage": usage}
-    )
+    return json.dumps({"id": "x", "choices": [{"index": 0, "message": said, "finish_reason": finish}], "usage": usage})
 
 
 ASK = [Message.of("system", "Be brief."), Message("user", ("Look: ", PictureBytes(b"png!")))]

@@ -38,9 +38,7 @@ def test_tags_and_kernel_survive(tiny_course):
 
 def test_generation_is_repeatable(tiny_course):
     source = tiny_course.sources()[0]
-    assert editions.text_of(editions.build(source, "solved")) == editions.text_of(
-        editions.build(source, "solved")
-    )
+    assert editions.text_of(editions.build(source, "solved")) == editions.text_of(editions.build(source, "solved"))
 
 
 def test_cell_ids_are_unique_even_for_equal_cells(tmp_path):

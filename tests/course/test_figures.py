@@ -23,9 +23,7 @@ def linear(colour):
     return np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
 
 
-@pytest.mark.parametrize(
-    "vision", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["common", "deuteranopia", "protanopia"]
-)
+@pytest.mark.parametrize("vision", [np.eye(3), DEUTERANOPIA, PROTANOPIA], ids=["common", "deuteranopia", "protanopia"])
 def test_palette_stays_distinct_for_colour_blind_readers(vision):
     seen = [np.cbrt(np.clip(vision @ linear(colour), 0, 1)) for colour in figures.PALETTE]
     gaps = [np.linalg.norm(one - other) for n, one in enumerate(seen) for other in seen[n + 1 :]]

@@ -49,9 +49,7 @@ def test_a_changed_earlier_file_makes_the_later_one_stale(tmp_path, capsys):
     later = Counter([1])
     for value in (1, 2):
         step = opened(tmp_path, params={})
-        step.make("first.json", lambda value=value: value) if value == 1 else step.make(
-            "first.json", lambda: 2
-        )
+        step.make("first.json", lambda value=value: value) if value == 1 else step.make("first.json", lambda: 2)
         step.make("later.json", later)
     assert later.calls == 2
     assert "because of a change in the files made before it" in capsys.readouterr().out

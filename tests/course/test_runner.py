@@ -54,7 +54,7 @@ def test_chain_runs_skips_and_serves_the_student_edition(tiny_course, tmp_path, 
 
 def test_a_failing_notebook_names_itself_and_keeps_its_copy(tiny_course, tmp_path):
     edit(tiny_course, "02_two", "solved", "print(len(rows)", "print(1 / 0, len(rows)")
-    with pytest.raises(runner.NotebookFailedError, match="02_two: the cell .* raised ZeroDivisionError"):
+    with pytest.raises(runner.NotebookFailedError, match=r"02_two: the cell .* raised ZeroDivisionError"):
         runner.run(tiny_course, options(tmp_path))
     assert "ZeroDivisionError" in (tmp_path / "build" / "executed" / "smoke" / "02_two.ipynb").read_text()
     record = json.loads((tmp_path / "run" / "run.json").read_text())
@@ -63,9 +63,7 @@ def test_a_failing_notebook_names_itself_and_keeps_its_copy(tiny_course, tmp_pat
 
 def test_a_wrong_solution_fails_the_solved_edition(tiny_course, tmp_path):
     edit(tiny_course, "01_one", "solved", "np.sum(values)", "np.median(values) * len(values)")
-    with pytest.raises(
-        runner.NotebookFailedError, match=r"exercise 01\.1 should be 'passed'.*that is the median"
-    ):
+    with pytest.raises(runner.NotebookFailedError, match=r"exercise 01\.1 should be 'passed'.*that is the median"):
         runner.run(tiny_course, options(tmp_path, only=("01",)))
 
 
@@ -105,9 +103,7 @@ def test_a_killed_run_keeps_what_was_finished_and_goes_on(tiny_course, tmp_path)
     finally:
         os.killpg(slow.pid, signal.SIGKILL)
         slow.wait()
-    done = subprocess.run(
-        command, cwd=project_root(), env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=project_root(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert "[1/2] 01_one: done before" in done.stdout
     assert "[2/2] 02_two: running" in done.stdout
@@ -128,9 +124,7 @@ def test_a_failure_on_the_command_line_is_one_sentence(tmp_path):
         str(tmp_path),
     ]
     environment = {**os.environ, "TBCORE_COURSE": str(tmp_path)}
-    done = subprocess.run(
-        command, cwd=project_root(), env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, cwd=project_root(), env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "InputError: only: no notebook" in done.stderr
     assert "Traceback" not in done.stderr

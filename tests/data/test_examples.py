@@ -17,13 +17,8 @@ def test_the_seeds_keep_the_rules_they_teach() -> None:
         assert [turn.role for turn in example.turns] == ["user", "assistant"] * (len(example.turns) // 2)
         assert 2 <= len(example.turns) // 2 <= 4
         assert 2 <= len(example.captions) <= 4
-        assert {index for turn in example.turns for index in turn.pictures} == set(
-            range(len(example.captions))
-        )
-        assert (
-            parse(render(example, SHIPPED), SHIPPED, record=example.id, source="seed", group=example.id)
-            == example
-        )
+        assert {index for turn in example.turns for index in turn.pictures} == set(range(len(example.captions)))
+        assert parse(render(example, SHIPPED), SHIPPED, record=example.id, source="seed", group=example.id) == example
         assert read_reply(render_turns(example, SHIPPED), SHIPPED).turns() == example.turns
 
 

@@ -34,9 +34,7 @@ def candidate(reply: str, captions: tuple[str, ...] = CAPTIONS, record: str = "c
     return Candidate(record, "g0", captions, reply, SHIPPED)
 
 
-def objection(
-    reply: str, captions: tuple[str, ...] = CAPTIONS, **options: object
-) -> tuple[str, int | None] | None:
+def objection(reply: str, captions: tuple[str, ...] = CAPTIONS, **options: object) -> tuple[str, int | None] | None:
     found = first_objection(Draft(candidate(reply, captions), **options))  # pyright: ignore[reportArgumentType]
     return None if found is None else (found.rule, found.offset)
 

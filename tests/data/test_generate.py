@@ -30,9 +30,7 @@ def requests(n: int) -> list[Request]:
     ]
 
 
-def run(
-    path: Path, teacher: ScriptedTeacher, n: int, budget: Budget | None = None
-) -> list[Candidate | Rejection]:
+def run(path: Path, teacher: ScriptedTeacher, n: int, budget: Budget | None = None) -> list[Candidate | Rejection]:
     with Journal(path, budget) as journal:
         return list(generate(requests(n), teacher, journal, Params(max_tokens=20), tries=1))
 
@@ -66,9 +64,7 @@ def test_a_teacher_that_answers_nothing_is_a_recorded_rejection_and_the_rest_goe
 def test_an_interrupted_run_goes_on_where_it_ended_and_gives_the_same(tmp_path: Path) -> None:
     whole = run(tmp_path / "whole.sqlite", ScriptedTeacher("Human: 0", "Human: 1", "Human: 2"), 3)
     with Journal(tmp_path / "cut.sqlite") as journal:
-        results = generate(
-            requests(3), ScriptedTeacher("Human: 0", "Human: 1"), journal, Params(max_tokens=20)
-        )
+        results = generate(requests(3), ScriptedTeacher("Human: 0", "Human: 1"), journal, Params(max_tokens=20))
         next(results)
         next(results)
     rest = ScriptedTeacher("Human: 2")
@@ -77,9 +73,7 @@ def test_an_interrupted_run_goes_on_where_it_ended_and_gives_the_same(tmp_path: 
 
 
 def test_a_cut_reply_is_asked_for_once_more_with_twice_the_room(tmp_path: Path) -> None:
-    teacher = ScriptedTeacher(
-        Reply("Hum", "length"), "Human: a", Reply("Hu", "length"), Reply("Huma", "length")
-    )
+    teacher = ScriptedTeacher(Reply("Hum", "length"), "Human: a", Reply("Hu", "length"), Reply("Huma", "length"))
     found = run(tmp_path / "l.sqlite", teacher, 2)
     assert [asked[1].max_tokens for asked in teacher.asked] == [20, 40, 20, 40]
     assert isinstance(found[0], Candidate)

@@ -23,9 +23,7 @@ def test_the_rendered_prompt_is_the_golden_one() -> None:
     messages = build_prompt(GROUP, load_seed_examples().examples[:2], SHIPPED)
     shown = [message.to_json() for message in messages]
     assert shown == json.loads(GOLDEN.read_text())
-    assert prompt_hash(messages) == prompt_hash(
-        build_prompt(GROUP, load_seed_examples().examples[:2], SHIPPED)
-    )
+    assert prompt_hash(messages) == prompt_hash(build_prompt(GROUP, load_seed_examples().examples[:2], SHIPPED))
 
 
 def test_captions_come_last_and_stay_data() -> None:

@@ -51,9 +51,7 @@ def test_wanted_repeats_and_other_teachers_are_other_calls() -> None:
 
 def test_busy_teachers_are_asked_again_with_the_wanted_pause(tmp_path: Path) -> None:
     with Journal(tmp_path / "l.sqlite") as journal:
-        one, waits = caller(
-            ScriptedTeacher(error("busy", retry_after_s=7.0), error("not_sent"), REPLY), journal
-        )
+        one, waits = caller(ScriptedTeacher(error("busy", retry_after_s=7.0), error("not_sent"), REPLY), journal)
         assert one.ask(ASK, PARAMS).reply == REPLY
         assert waits == [7.0, 2.0]
         assert [a.state for a in journal.attempts(call_key("scripted", ASK, PARAMS)[0])] == [

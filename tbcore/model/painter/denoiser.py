@@ -35,7 +35,7 @@ class Block(nn.Module):
         self.table = nn.Parameter(torch.zeros(6 * width))
 
     def forward(self, x: Tensor, modulation: Tensor) -> Tensor:
-        """x [b s width], modulation [b 6*width] -> [b s width]."""
+        """X [b s width], modulation [b 6*width] -> [b s width]."""
         shift, scale, gate, shift2, scale2, gate2 = (modulation + self.table)[:, None].chunk(6, dim=-1)
         width = x.shape[-1:]
         attended = self._attention(functional.layer_norm(x, width) * (1 + scale) + shift)

@@ -63,7 +63,7 @@ class PostcardPipeline(DiffusionPipeline):
         )
 
     @classmethod
-    def from_pretrained(cls, folder: str | Path, **overrides: Any) -> PostcardPipeline:  # noqa: ANN401
+    def from_pretrained(cls, folder: str | Path, **overrides: Any) -> PostcardPipeline:
         """Load what `save_pretrained` wrote; parts given by name replace the stored ones.
 
         Raises:

@@ -43,10 +43,10 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
     table = {word: k for k, word in enumerate(["[PAD]", "[UNK]", *_vocabulary()])}
-    core = Tokenizer(models.WordLevel(table, unk_token="[UNK]"))  # noqa: S106
+    core = Tokenizer(models.WordLevel(table, unk_token="[UNK]"))
     core.normalizer = normalizers.Lowercase()
     core.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Whitespace(), pre_tokenizers.Punctuation()])
-    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]")  # noqa: S106
+    return PreTrainedTokenizerFast(tokenizer_object=core, pad_token="[PAD]", unk_token="[UNK]")
 
 
 def word_ids(tokenizer: PreTrainedTokenizerFast, captions: Sequence[str]) -> Tensor:
