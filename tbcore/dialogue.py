@@ -106,7 +106,7 @@ class Codec:
 PAPER = Codec()
 """The tags of the paper's released code, for its format only."""
 
-SHIPPED = Codec("7f3a")
+SHIPPED = Codec("e046")
 """The codec in which the shipped conversations were recorded."""
 
 

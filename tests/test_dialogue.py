@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from tbcore.dialogue import (
     PAPER,
+    SHIPPED,
     Codec,
     Problem,
     escape,
@@ -192,3 +193,7 @@ def test_not_canonical_says_where() -> None:
     found = parse("<img0-7f3a>a</img0-7f3a>\n\nHuman:  a\n\nAssistant: 1 < 2", NONCE)
     assert isinstance(found, Problem)
     assert (found.code, found.offset) == ("not_canonical", 50)
+
+
+def test_the_shipped_codec_is_the_one_of_seed_zero() -> None:
+    assert Codec.from_seed(0) == SHIPPED

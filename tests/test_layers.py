@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import json
 import subprocess
 import sys
 
@@ -31,11 +31,35 @@ LIGHT = (
 )
 HEAVY = ("torch", "open_clip", "transformers", "diffusers", "openai", "ipywidgets", "matplotlib", "sklearn", "umap")
 
+PROBE = """
+import importlib, json, sys
+light, heavy = json.loads(sys.argv[1])
+found = {}
+for name in light:
+    importlib.import_module(name)
+    found[name] = [one for one in heavy if one in sys.modules]
+    if found[name]:
+        break
+print(json.dumps(found))
+"""
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    """What a fresh process has loaded after importing each module, one after the other."""
+    done = subprocess.run(
+        [sys.executable, "-c", PROBE, json.dumps([LIGHT, HEAVY])],
+        cwd=project_root(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
 
 @pytest.mark.parametrize("module", LIGHT)
-def test_importing_loads_nothing_heavy(module):
-    if module != "tbcore" and importlib.util.find_spec(module) is None:
-        pytest.fail(f"{module} does not exist")
-    probe = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", probe], cwd=project_root(), capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+def test_importing_loads_nothing_heavy(loaded, module):
+    if module not in loaded:
+        pytest.fail(f"not reached: {list(loaded)[-1]} already loaded {list(loaded.values())[-1]}")
+    assert loaded[module] == []

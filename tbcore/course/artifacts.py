@@ -84,9 +84,7 @@ def _named(value: Any, *, seen: set[int]) -> Any:
 
 
 def _names(code: types.CodeType, scope: dict[str, Any]) -> list[str]:
-    inner = [
-        name for const in code.co_consts if isinstance(const, types.CodeType) for name in _names(const, scope)
-    ]
+    inner = [name for const in code.co_consts if isinstance(const, types.CodeType) for name in _names(const, scope)]
     return sorted({name for name in (*code.co_names, *inner) if name in scope and not name.startswith("_")})
 
 

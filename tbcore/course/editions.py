@@ -100,9 +100,7 @@ def differences(where: Course | None = None) -> list[str]:
                 continue
             have = nbformat.read(target, as_version=4)
             found += _compare(target, _essence(have), _essence(build(source, edition)))
-            found += [
-                f"{target}: cell {n} has outputs" for n, cell in enumerate(have.cells) if cell.get("outputs")
-            ]
+            found += [f"{target}: cell {n} has outputs" for n, cell in enumerate(have.cells) if cell.get("outputs")]
     kept = {*place.notebooks.glob("*.ipynb"), *(place.notebooks / "exercises").glob("*.ipynb")}
     return found + [f"{stray}: has no source" for stray in sorted(kept - wanted)]
 
@@ -119,9 +117,7 @@ def main() -> int:
     for line in found:
         print(line)
     print(
-        "Notebooks differ from their sources: run `make notebooks`."
-        if found
-        else "Editions agree with their sources."
+        "Notebooks differ from their sources: run `make notebooks`." if found else "Editions agree with their sources."
     )
     return 1 if found else 0
 
@@ -179,9 +175,7 @@ def _compare(target: Path, have: list[Any], want: list[Any]) -> list[str]:
     if len(have) != len(want):
         return [f"{target}: has {len(have)} cells, its source gives {len(want)}"]
     return [
-        f"{target}: cell {n} differs"
-        for n, (one, other) in enumerate(zip(have, want, strict=True))
-        if one != other
+        f"{target}: cell {n} differs" for n, (one, other) in enumerate(zip(have, want, strict=True)) if one != other
     ]
 
 

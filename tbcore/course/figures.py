@@ -36,9 +36,7 @@ _STYLE: dict[str, Any] = {
 }
 
 
-def axes(
-    rows: int = 1, columns: int = 1, *, width: float = 8.0, height: float = 4.5
-) -> tuple[Figure, NDArray[np.object_]]:
+def axes(rows: int = 1, columns: int = 1, *, width: float = 8.0, height: float = 4.5) -> tuple[Figure, NDArray[Any]]:
     """A figure in the course's style and its axes as an array of shape (rows, columns).
 
     Args:
@@ -51,7 +49,8 @@ def axes(
     from cycler import cycler
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**_STYLE, "axes.prop_cycle": cycler(color=list(PALETTE))}):
+    style: Any = {**_STYLE, "axes.prop_cycle": cycler(color=list(PALETTE))}
+    with mpl.rc_context(style):
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(rows, columns, squeeze=False)
     return figure, grid

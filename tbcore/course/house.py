@@ -125,9 +125,7 @@ def pins_of(text: str) -> dict[str, str]:
             continue
         match = _PIN.match(line)
         if match is None or match.group(1) in pins:
-            raise InputError(
-                f"constraints.txt:{number}: one exact pin per package; got {line!r}. Run `make lock`."
-            )
+            raise InputError(f"constraints.txt:{number}: one exact pin per package; got {line!r}. Run `make lock`.")
         pins[match.group(1)] = match.group(2)
     return pins
 
@@ -169,11 +167,7 @@ def main() -> int:
     found = differences(root)
     for line in found:
         print(line)
-    verdict = (
-        "Dependency files differ: run `make lock`."
-        if found
-        else "Dependency files agree with pyproject.toml."
-    )
+    verdict = "Dependency files differ: run `make lock`." if found else "Dependency files agree with pyproject.toml."
     print(verdict)
     return 1 if found else 0
 

@@ -73,9 +73,7 @@ def open(
     if not _STEP.fullmatch(step):
         raise InputError(f"lesson.open: a step is named like '01_clustering'; got {step!r}")
     sizes = fitting(profile, memory_gb=psutil.virtual_memory().total / 1e9)
-    _open_lesson = Lesson(
-        step, sizes, seed, _rooted(Path(run_dir)), refresh=refresh, params=dict(params or {})
-    )
+    _open_lesson = Lesson(step, sizes, seed, _rooted(Path(run_dir)), refresh=refresh, params=dict(params or {}))
     return _open_lesson
 
 
@@ -131,9 +129,7 @@ class Lesson:
         """
         path = self.path / name
         if path.suffix not in artifacts.SUFFIXES:
-            raise InputError(
-                f"{name}: make() knows {', '.join(artifacts.SUFFIXES)}; use folder() for anything else"
-            )
+            raise InputError(f"{name}: make() knows {', '.join(artifacts.SUFFIXES)}; use folder() for anything else")
         self._remember(name, compute, lambda: artifacts.save(path, compute()))
         return artifacts.load(path)
 
@@ -176,8 +172,7 @@ class Lesson:
         faults = manifest.problems(folder, record)
         if faults:
             raise ManifestError(
-                f"{faults[0]}. Run notebook {step[:2]} again with refresh=True, "
-                f"or `make run FORCE=1 ONLY={step[:2]}`."
+                f"{faults[0]}. Run notebook {step[:2]} again with refresh=True, or `make run FORCE=1 ONLY={step[:2]}`."
             )
         for name, state in record.inputs.items():
             source = manifest.read(self.run_dir / name)
@@ -193,9 +188,7 @@ class Lesson:
             InputError: the name does not begin with the step's number, or the value is not finite.
         """
         if not name.startswith(f"{self.name[:2]}."):
-            raise InputError(
-                f"result {name!r}: must begin with {self.name[:2]!r}, the number of step {self.name}"
-            )
+            raise InputError(f"result {name!r}: must begin with {self.name[:2]!r}, the number of step {self.name}")
         number = float(value)
         if not math.isfinite(number):
             raise InputError(f"result {name!r}: must be a finite number; got {value!r}")
@@ -205,9 +198,7 @@ class Lesson:
         """Write the finished manifest, and the run folder's results.json anew."""
         for record in self._made:
             if not (self.path / record.name).exists():
-                raise ManifestError(
-                    f"{self.name}/{record.name}: was deleted before the step was closed. Run again."
-                )
+                raise ManifestError(f"{self.name}/{record.name}: was deleted before the step was closed. Run again.")
         self._write(complete=True)
         store.write_json(self.run_dir / "results.json", self._all_results())
         print(f"{self.name}: done, {len(manifest.outputs_of(self.path))} files in {self._short(self.path)}")

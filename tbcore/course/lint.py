@@ -33,14 +33,10 @@ TAGS = frozenset(
     }
 )
 _PARAMETERS = ("profile", "seed", "run_dir", "refresh")
-_NETWORK = re.compile(
-    r"^\s*(?:import|from)\s+(requests|urllib|httpx|socket|aiohttp)\b|\b(urlretrieve|urlopen)\(", re.M
-)
+_NETWORK = re.compile(r"^\s*(?:import|from)\s+(requests|urllib|httpx|socket|aiohttp)\b|\b(urlretrieve|urlopen)\(", re.M)
 _SECRET = re.compile(r"\b(sk-[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{16,}|api_key\s*=\s*[\"'][^\"']+[\"'])")
 _PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\(|<img\b(?P<img>[^>]*)>")
-_PLAIN_SHOW = re.compile(
-    r"\bplt\.show\(|^\s*(?:import|from)\s+matplotlib\.pyplot|\bimport matplotlib\.pyplot", re.M
-)
+_PLAIN_SHOW = re.compile(r"\bplt\.show\(|^\s*(?:import|from)\s+matplotlib\.pyplot|\bimport matplotlib\.pyplot", re.M)
 _CHECK = re.compile(r"checks\.check\(\s*[\"'](\d\d\.\d+)[\"']")
 
 
@@ -78,9 +74,7 @@ def main(where: Course | None = None, limits: Limits | None = None) -> int:
     place = where or course()
     sources = place.sources()
     found = [
-        line
-        for source in sources
-        for line in lint(source, limits or Limits(), quizzes=place.notebooks / "quizzes")
+        line for source in sources for line in lint(source, limits or Limits(), quizzes=place.notebooks / "quizzes")
     ]
     for line in found:
         print(line)

@@ -8,18 +8,30 @@ Prompts are rendered again from the same parts, so the ledger keeps what was tru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
 
 from tbcore.chat.messages import Subject, ordered_caption_hash
-from tbcore.chat.recorded import RecordedTeacher, Recording
+from tbcore.chat.recorded import Recording
 from tbcore.course.groups import GROUPS_FILE
 from tbcore.data.examples import ExampleSet, choose_random, load_seed_examples
 from tbcore.data.generate import Request
-from tbcore.data.prompt import SECTIONS, VERSION, Section, build_prompt
+from tbcore.data.pairs import load_picture
+from tbcore.data.photos import PHOTOS, photo_path
+from tbcore.data.prompt import SECTIONS, VERSION, Section, build_prompt, subject_of
 from tbcore.dialogue import Codec
 from tbcore.errors import InputError
 from tbcore.records import Dialogue, PictureGroup
 from tbcore.store import read_jsonl
+from tbcore.world.render import render
+from tbcore.world.scenes import Scene
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "CONVERSATIONS_FILE",
@@ -27,10 +39,14 @@ __all__ = [
     "PAIRS",
     "RECORDED_SEED",
     "groups_for",
+    "live_requests",
     "load_groups",
     "load_recordings",
+    "pictures_of",
     "prompt_parts",
     "requests_for",
+    "sampled_groups",
+    "with_pictures",
 ]
 
 CONVERSATIONS_FILE = GROUPS_FILE.with_name("conversations.jsonl")
@@ -43,6 +59,7 @@ RECORDED_SEED = 0
 """The seed of the nonce and of the choice of examples in the recorded prompts."""
 
 _EXAMPLES, _BLOCK = 3, 8
+_NO_EXAMPLES = "; no examples"
 
 
 def load_groups(path: Path = GROUPS_FILE) -> dict[str, PictureGroup]:
@@ -73,24 +90,22 @@ def load_recordings(path: Path = CONVERSATIONS_FILE) -> list[Recording]:
 def prompt_parts(prompt: str) -> tuple[tuple[Section, ...], bool]:
     """The instructions a recorded prompt was made of, and whether it held examples, from its name.
 
-    `prompt-1` is everything; `prompt-1 without form, style` leaves two sections out; `prompt-1 only task` has
-    one section and no examples.
+    `prompt-1` is everything; `prompt-1 without form, style` leaves two sections out; `; no examples` at the end
+    says that the prompt held none.
 
     Raises:
-        InputError: another version, an unknown word or an unknown section.
+        InputError: another version, or an unknown section.
     """
-    version, _, rest = prompt.partition(" ")
-    word, _, listed = rest.partition(" ")
-    names = [name.strip() for name in listed.split(",") if name.strip()]
-    known = {section.name for section in SECTIONS}
-    if version != VERSION or word not in ("", "without", "only") or (word and not names) or set(names) - known:
+    rest = prompt.removesuffix(_NO_EXAMPLES)
+    version, _, listed = rest.partition(" without ")
+    names = {name.strip() for name in listed.split(",")} if listed else set[str]()
+    known = [section.name for section in SECTIONS]
+    if version != VERSION or names - set(known):
         raise InputError(
-            f"recording: prompt {prompt!r} is not '{VERSION}', '{VERSION} without NAMES' or '{VERSION} only NAMES', "
-            f"names being some of {sorted(known)}. Mend the field."
+            f"recording: prompt {prompt!r} must be {VERSION!r}, perhaps with ' without ' and some of {known}, perhaps "
+            f"with {_NO_EXAMPLES!r}. Mend the field."
         )
-    if word == "only":
-        return tuple(section for section in SECTIONS if section.name in names), False
-    return tuple(section for section in SECTIONS if section.name not in names), True
+    return tuple(section for section in SECTIONS if section.name not in names), rest == prompt
 
 
 def requests_for(groups: Sequence[PictureGroup], recordings: Sequence[Recording]) -> list[Request]:
@@ -106,6 +121,58 @@ def requests_for(groups: Sequence[PictureGroup], recordings: Sequence[Recording]
     found = [(wanted[key], one) for one in recordings if (key := (one.group, one.captions)) in wanted]
     found.sort(key=lambda pair: (pair[1].sample, places.get(pair[0].id, len(places))))
     return [_request(group, one, places.get(group.id, 0), examples) for group, one in found]
+
+
+def live_requests(groups: Sequence[PictureGroup], *, seed: int, most: int) -> list[Request]:
+    """Requests for a teacher that is asked now: full prompts, a nonce of this run, at most `most` of them."""
+    codec, examples = Codec.from_seed(seed), load_seed_examples()
+    found: list[Request] = []
+    for draw, group in enumerate(groups[:most]):
+        shown = choose_random(examples, _EXAMPLES, seed=seed, draw=draw, block=_BLOCK)
+        origin = {"prompt": VERSION, "examples": examples.version, "example_ids": [one.id for one in shown]}
+        messages = tuple(build_prompt(group, shown, codec))
+        found.append(Request(group, messages, codec, subject_of(group, codec), 0, origin))
+    return found
+
+
+def sampled_groups(folder: Path) -> list[PictureGroup]:
+    """The picture sets that step 01 sampled; `files` are paths relative to that step's folder."""
+    return [PictureGroup.from_json(row) for row in read_jsonl(folder / "samples.jsonl")]
+
+
+def pictures_of(group: PictureGroup, *, size: int = 64, root: Path | None = None) -> list[NDArray[np.uint8]]:
+    """The pictures behind a group's captions, uint8 [size size 3]: postcards drawn, photographs read.
+
+    Args:
+        group: with scenes, or with files.
+        size: side in pixels, a multiple of 64.
+        root: the folder that `files` of sampled groups are relative to.
+
+    Raises:
+        InputError: the group names neither scenes nor files that can be found.
+    """
+    if group.scenes is not None:
+        return [render(Scene.from_json(scene), size) for scene in group.scenes]
+    photos = {f"{photo.name}.png": photo for photo in PHOTOS}
+    if group.files is not None and set(group.files) <= set(photos):
+        return [load_picture(photo_path(photos[name]), size=size) for name in group.files]
+    if group.files is not None and root is not None:
+        return [load_picture(root / name, size=size) for name in group.files]
+    raise InputError(f"picture group {group.id!r}: it has no scenes, and its files lie nowhere known. Pass root.")
+
+
+def with_pictures(
+    dialogue: Dialogue, group: PictureGroup, folder: Path, *, size: int = 64, root: Path | None = None
+) -> Dialogue:
+    """Write the group's pictures as `pictures/GROUP-INDEX.png` below `folder`, and attach them to the dialogue."""
+    names: list[str] = []
+    for index, picture in enumerate(pictures_of(group, size=size, root=root)):
+        path = folder / "pictures" / f"{group.id}-{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.is_file():
+            Image.fromarray(picture).save(path)
+        names.append(path.relative_to(folder).as_posix())
+    return replace(dialogue, pictures=tuple(names))
 
 
 def _request(group: PictureGroup, one: Recording, place: int, examples: ExampleSet) -> Request:

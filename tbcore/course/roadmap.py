@@ -54,8 +54,7 @@ def draw(number: str) -> str:
         if n + 1 < len(STEPS):
             start, y = left + _BOX + 2, _EDGE + _HEIGHT / 2
             parts.append(
-                f'<path d="M{start} {y:g} h10 m-5 -5 l6 5 l-6 5" fill="none" stroke="#1a1a1a" '
-                'stroke-width="2"/>'
+                f'<path d="M{start} {y:g} h10 m-5 -5 l6 5 l-6 5" fill="none" stroke="#1a1a1a" stroke-width="2"/>'
             )
     return "\n".join([*parts, "</svg>", ""])
 

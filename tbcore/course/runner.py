@@ -71,9 +71,7 @@ def run(course: Course, options: Options) -> dict[str, float]:
                 _one(course, options, name, given[name], before=before, place=place)
             before = str(_entries(options).get(name, {}).get("signature", before))
     results = _write_results(options)
-    limits = {
-        one.name: one for one in bands.load(course.notebooks / "bands.toml") if one.profile == options.profile
-    }
+    limits = {one.name: one for one in bands.load(course.notebooks / "bands.toml") if one.profile == options.profile}
     entries = _entries(options)
     print(report.closing_table([entries[name] for name in names], results, limits))
     print(f"Executed notebooks: {_shown(course.executed(options.profile, options.edition))}")
@@ -118,9 +116,7 @@ def _known_parameters(path: Path) -> set[str]:
     return set(papermill.inspect_notebook(str(path)))
 
 
-def _one(
-    course: Course, options: Options, name: str, parameters: dict[str, Any], *, before: str, place: str
-) -> None:
+def _one(course: Course, options: Options, name: str, parameters: dict[str, Any], *, before: str, place: str) -> None:
     source = course.edition(name, options.edition)
     signature = _signature(source, parameters, before)
     known = _entries(options).get(name)
@@ -232,9 +228,7 @@ def _entries(options: Options) -> dict[str, Any]:
 def _remember(options: Options, name: str, entry: dict[str, Any]) -> None:
     record = _record(options)
     record["editions"].setdefault(options.edition, {})[name] = entry
-    store.write_json(
-        options.run_dir / "run.json", {**record, "profile": options.profile, "seed": options.seed}
-    )
+    store.write_json(options.run_dir / "run.json", {**record, "profile": options.profile, "seed": options.seed})
 
 
 def _write_results(options: Options) -> dict[str, float]:

@@ -113,8 +113,9 @@ def _fit(unit: NDArray[np.float32], k: int, seed: int) -> tuple[NDArray[np.int64
     if not 1 <= k <= different:
         raise InputError(f"cluster: k must be between 1 and {different}, the number of different vectors; got {k}.")
     state = int(stream(seed, "cluster").integers(2**31))
-    fitted = KMeans(n_clusters=k, n_init=4, random_state=state).fit(unit)
-    return fitted.labels_.astype(np.int64), float(fitted.inertia_)
+    means = KMeans(n_clusters=k, n_init=4, random_state=state)  # pyright: ignore[reportArgumentType]
+    fitted = means.fit(unit)
+    return np.asarray(fitted.labels_, np.int64), float(np.float64(fitted.inertia_))
 
 
 def _unit(vectors: NDArray[np.floating]) -> NDArray[np.float32]:

@@ -63,9 +63,9 @@ class TowerEncoder:
         name: str = "tower:postcards",
     ) -> None:
         if model is None:
-            from tbcore.weights.zoo import load_tower
+            from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower
 
-            model, (mean, std) = load_tower()
+            model, mean, std = load_tower(), TOWER_MEAN, TOWER_STD
         if len(mean) != 3 or len(std) != 3:
             raise InputError(f"TowerEncoder: mean and std need three numbers each; got {mean} and {std}.")
         self.name = name

@@ -84,8 +84,10 @@ def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[s
 
     Args:
         model: changed in place, freshly built.
+
     Returns:
         The notes saved with it.
+
     Raises:
         MissingFileError: the folder holds no delta.
         CheckpointError: frozen parts differ, or a tensor is missing, too many, or of another shape.

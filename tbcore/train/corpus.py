@@ -84,6 +84,7 @@ def dialogue_source(
     Args:
         dialogues: each with one picture uint8[y x 3] per caption.
         max_columns: longer dialogues lose whole trailing exchanges.
+
     Raises:
         InputError: a dialogue comes with fewer pictures than captions.
     """
@@ -162,6 +163,7 @@ class Corpus:
         redrawn: other features for a picture, row to row: pictures the painter drew from its caption. In the last
             fifth of the budget `redrawn_share` of them take the picture's place, so that the model meets its own
             drawings before it has to live with them.
+
     Raises:
         InputError: no source has an example.
     """

@@ -210,6 +210,7 @@ def linear_probe(
     Args:
         train: float[n p d_vis]; test: float[m p d_vis].
         train_labels: bool[n k], such as "a tiger is on the picture".
+
     Returns:
         float32[m k].
     """

@@ -1,6 +1,6 @@
-"""Pre-train the painter: first the autoencoder, then text encoder and denoiser together on its latents.
+"""Pre-train the painter: fit the autoencoder, then train text encoder and denoiser together on its latents.
 
-    python -m tbcore.train.pretrain_painter --autoencoder-steps 400 --steps 3000
+    python -m tbcore.train.pretrain_painter --steps 3000
 
 Every `--save-every` steps the averaged weights are written to the output folder, so a run can be looked at, or used,
 before it ends.
@@ -39,7 +39,7 @@ from tbcore.world.sprites import SPRITES
 
 __all__ = [
     "PainterStep",
-    "autoencoder_updates",
+    "fit_autoencoder",
     "main",
     "painter_updates",
     "save_painter",
@@ -91,23 +91,10 @@ def _schedule(optimizer: torch.optim.Optimizer, steps: int) -> torch.optim.lr_sc
     return torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
 
 
-def autoencoder_updates(model: PostcardAutoencoder, *, steps: int, seed: int, batch: int = 64) -> Iterator[PainterStep]:
-    """Train the autoencoder in place: absolute plus squared error, a little noise on the latents."""
-    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, betas=(0.9, 0.99), weight_decay=0.01)
-    schedule, noise = _schedule(optimizer, steps), torch_stream(seed, "autoencoder/noise")
-    started = time.monotonic()
-    model.to(memory_format=torch.channels_last)
-    for number, cards in zip(range(steps), fresh_postcards(seed, "autoencoder", batch=batch), strict=False):
-        pixels = to_pixels(cards.pictures).contiguous(memory_format=torch.channels_last)
-        error = model(pixels, noise=0.1, generator=noise) - pixels
-        loss = error.abs().mean() + error.square().mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0, error_if_nonfinite=True)
-        optimizer.step()
-        schedule.step()
-        rate, seconds = schedule.get_last_lr()[0], time.monotonic() - started
-        yield PainterStep(number=number, loss=loss.item(), names=0.0, rate=rate, seconds=seconds)
+def fit_autoencoder(model: PostcardAutoencoder, *, seed: int, pictures: int = 4096) -> float:
+    """Fit the autoencoder to fresh postcards in place; returns the share of the variance it keeps."""
+    cards = next(fresh_postcards(seed, "autoencoder", batch=pictures))
+    return float(model.fit(to_pixels(cards.pictures)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,13 +226,11 @@ def _log(steps: Iterable[PainterStep], every: int, what: str) -> Iterator[Painte
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--autoencoder-steps", type=int, default=400)
     parser.add_argument("--steps", type=int, default=3000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--save-every", type=int, default=300)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
-    parser.add_argument("--autoencoder", type=Path, help="a folder with a trained autoencoder, instead of training one")
     parser.add_argument("--out", type=Path, default=ZOO / "painter")
     return parser.parse_args()
 
@@ -258,15 +243,8 @@ def main() -> None:
         torch.manual_seed(int(torch_stream(args.seed, "painter").initial_seed()))
         autoencoder, tokenizer = PostcardAutoencoder(), build_tokenizer()
         text, denoiser = CaptionEncoder(len(tokenizer)), PostcardDenoiser()
-    if args.autoencoder:
-        autoencoder = PostcardAutoencoder.from_pretrained(args.autoencoder)
     pipeline = PostcardPipeline(autoencoder, text, denoiser, tokenizer, FlowMatchEulerDiscreteScheduler())
-    if not args.autoencoder:
-        for _ in _log(
-            autoencoder_updates(autoencoder, steps=args.autoencoder_steps, seed=args.seed), 20, "autoencoder"
-        ):
-            pass
-    autoencoder.to(memory_format=torch.contiguous_format).eval().requires_grad_(False)
+    log.info("autoencoder keeps %.4f of the variance", fit_autoencoder(autoencoder, seed=args.seed))
     save_painter(pipeline, args.out)
     average, updates = painter_updates(
         autoencoder, pipeline, steps=args.steps, seed=args.seed, batch=args.batch, rate=args.rate

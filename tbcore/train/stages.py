@@ -111,8 +111,10 @@ def wake(model: nn.Module, learns: Mapping[str, float]) -> dict[str, int]:
     Args:
         model: changed in place. It is left in eval mode: our parts have no dropout, and frozen towers must not.
         learns: patterns of parameter names, e.g. {"connector.*": 1e-4, "language.*lora_*": 2e-4}.
+
     Returns:
         How many numbers each pattern woke.
+
     Raises:
         ValueError: a pattern matches nothing.
     """

@@ -43,6 +43,7 @@ MOST_PICTURES = 5
 
 
 def room(story: Story, pictures: int = 1) -> bool:
+    """Return whether so many pictures may still be shown."""
     return len(story.scenes) + pictures <= MOST_PICTURES
 
 
@@ -58,6 +59,7 @@ def answer_drawing(story: Story, scene: Scene, words: str) -> list[Part]:
 
 
 def draw(story: Story) -> bool:
+    """The user puts a scene into words."""
     if not room(story):
         return False
     scene = story.sample()
@@ -92,6 +94,7 @@ def _done(edit: Edit) -> str:
 
 
 def edited(story: Story, kind: str, source: Scene, edit: Edit, asked: list[Part]) -> bool:
+    """Answer a request for an edit of `source` with the edited picture; True, as a move returns it."""
     after = apply(source, edit)
     words = _done(edit) if story.chance(0.5) else story.pick(DRAW_BEFORE)
     parts = answer_drawing(story, after, words)
@@ -152,6 +155,7 @@ def edit_earlier(story: Story) -> bool:
 
 
 def undo(story: Story) -> bool:
+    """The user wants the picture back that was there before the last edit."""
     if story.before is None or not room(story):
         return False
     scene = story.before

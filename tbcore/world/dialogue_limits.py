@@ -16,6 +16,7 @@ __all__ = ["ask_back", "refuse"]
 
 
 def refuse(story: Story) -> bool:
+    """The user asks for what this world cannot show, or to remove what is not there."""
     kind = 0 if story.split == "train" else 1
     scene = story.sample(3)
     current = None if story.current is None else story.scenes[story.current]
@@ -111,4 +112,5 @@ def _ask_back_edit(story: Story) -> bool:
 
 
 def ask_back(story: Story) -> bool:
+    """The user leaves out what must be known; a second exchange gives it, when there is time."""
     return (story.chance(0.5) and _ask_back_edit(story)) or _ask_back_new(story)

@@ -53,7 +53,7 @@ def _ask(story: Story) -> bool:
 
 
 def _compare(story: Story) -> bool:
-    if not room(story, 2):
+    if story.scenes or not room(story, 2):  # with earlier pictures, "the first" would be unclear
         return False
     first = story.sample()
     found = story.pick(COMPARISONS)(story, first)
@@ -101,7 +101,7 @@ WEIGHTS: MappingProxyType[str, float] = MappingProxyType(
     {
         "describe": 0.16,
         "ask": 0.20,
-        "compare": 0.06,
+        "compare": 0.10,
         "draw": 0.18,
         "edit": 0.35,
         "edit upload": 0.06,

@@ -49,23 +49,31 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def server() -> Iterator[Server]:
+@pytest.fixture(scope="module")
+def both() -> Iterator[tuple[Server, OpenAICompatible]]:
     server = Server()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
-    yield server
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OPENAI_API_KEY", KEY)
+        teacher = OpenAICompatible("tiny", base_url=f"http://127.0.0.1:{server.server_port}/v1", timeout_s=30)
+    yield server, teacher
+    teacher.close()
     server.shutdown()
     server.server_close()
     thread.join()
 
 
 @pytest.fixture
-def teacher(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenAICompatible]:
-    monkeypatch.setenv("OPENAI_API_KEY", KEY)
-    teacher = OpenAICompatible("tiny", base_url=f"http://127.0.0.1:{server.server_port}/v1", timeout_s=5)
-    yield teacher
-    teacher.close()
+def server(both: tuple[Server, OpenAICompatible]) -> Server:
+    both[0].answers.clear()
+    both[0].asked.clear()
+    return both[0]
+
+
+@pytest.fixture
+def teacher(both: tuple[Server, OpenAICompatible]) -> OpenAICompatible:
+    return both[1]
 
 
 def completion(content: str | None, finish: str = "stop", **message: object) -> str:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tbcore.data.examples import ExampleSet, choose_fixed, choose_random, load_seed_examples
-from tbcore.dialogue import SHIPPED, parse, read_reply, render, render_turns
+from tbcore.dialogue import Codec, parse, read_reply, render, render_turns
 from tbcore.errors import InputError
+
+NONCE = Codec("7f3a")
 
 SEEDS = load_seed_examples()
 
@@ -18,8 +20,8 @@ def test_the_seeds_keep_the_rules_they_teach() -> None:
         assert 2 <= len(example.turns) // 2 <= 4
         assert 2 <= len(example.captions) <= 4
         assert {index for turn in example.turns for index in turn.pictures} == set(range(len(example.captions)))
-        assert parse(render(example, SHIPPED), SHIPPED, record=example.id, source="seed", group=example.id) == example
-        assert read_reply(render_turns(example, SHIPPED), SHIPPED).turns() == example.turns
+        assert parse(render(example, NONCE), NONCE, record=example.id, source="seed", group=example.id) == example
+        assert read_reply(render_turns(example, NONCE), NONCE).turns() == example.turns
 
 
 def test_both_sides_show_pictures_in_most_seeds() -> None:

@@ -20,9 +20,11 @@ from tbcore.data.filter import (
     judge_all,
     refilter,
 )
-from tbcore.dialogue import PAPER, SHIPPED
+from tbcore.dialogue import PAPER, Codec
 from tbcore.errors import InputError
 from tbcore.records import Picture, Turn
+
+NONCE = Codec("7f3a")
 
 CAPTIONS = ("a brown dog on a lawn", "a red ball")
 DOG = "<img0-7f3a>a brown dog on a lawn</img0-7f3a>"
@@ -31,7 +33,7 @@ GOOD = f"Human: {DOG} What does he want?\nAssistant: To play: {BALL}\nHuman: Ha.
 
 
 def candidate(reply: str, captions: tuple[str, ...] = CAPTIONS, record: str = "c0") -> Candidate:
-    return Candidate(record, "g0", captions, reply, SHIPPED)
+    return Candidate(record, "g0", captions, reply, NONCE)
 
 
 def objection(reply: str, captions: tuple[str, ...] = CAPTIONS, **options: object) -> tuple[str, int | None] | None:

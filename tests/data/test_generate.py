@@ -10,11 +10,13 @@ from tbcore.candidates import Candidate
 from tbcore.chat.messages import CallError, Message, Params, Reply, Subject
 from tbcore.chat.scripted import ScriptedTeacher
 from tbcore.data.generate import Request, Tally, accept, generate
-from tbcore.dialogue import SHIPPED
+from tbcore.dialogue import Codec
 from tbcore.errors import BudgetError, InputError
 from tbcore.ledger.budget import Budget
 from tbcore.ledger.journal import Journal
 from tbcore.records import PictureGroup, Rejection
+
+NONCE = Codec("7f3a")
 
 
 def requests(n: int) -> list[Request]:
@@ -22,8 +24,8 @@ def requests(n: int) -> list[Request]:
         Request(
             PictureGroup(f"g{k}", "1", "pets", ("a cat",)),
             (Message.of("user", f"cat {k}"),),
-            SHIPPED,
-            Subject(SHIPPED.version, f"g{k}", "h"),
+            NONCE,
+            Subject(NONCE.version, f"g{k}", "h"),
             origin={"examples": "v1"},
         )
         for k in range(n)

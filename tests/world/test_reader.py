@@ -66,9 +66,7 @@ def test_soft_pictures_are_accepted() -> None:
 
 def test_half_faded_mixtures_are_rejected() -> None:
     firsts, others = _scenes(100, "first"), _scenes(100, "second")
-    others[:50] = [
-        replace(b, backdrop=a.backdrop, frame=a.frame) for a, b in zip(firsts, others[:50], strict=False)
-    ]
+    others[:50] = [replace(b, backdrop=a.backdrop, frame=a.frame) for a, b in zip(firsts, others[:50], strict=False)]
     differ = [k for k in range(100) if firsts[k] != others[k]]
     mixed = (render_many(firsts).astype(int) + render_many(others)) // 2
     readings = read_many(mixed[differ].astype(np.uint8))

@@ -57,9 +57,7 @@ def check_of(name: str) -> Check:
         if importlib.util.find_spec(module) is not None:
             importlib.import_module(module)
     if name not in _CHECKS:
-        raise ValueError(
-            f"check {name!r}: no such exercise. The names are written in the cells tagged 'check'."
-        )
+        raise ValueError(f"check {name!r}: no such exercise. The names are written in the cells tagged 'check'.")
     return _CHECKS[name]
 
 

@@ -1,7 +1,9 @@
-"""The painter's autoencoder: a postcard in 64 tokens of 16 numbers, and back.
+"""The painter's autoencoder: a postcard in 64 tokens of 32 numbers, and back.
 
-Working in this latent space instead of on 12,288 pixel values is the first reason why a painter can be trained on a
-laptop (Rombach et al. 2022, arXiv:2112.10752). What the autoencoder cannot give back, the painter can never draw.
+Working in a latent space instead of on 12,288 pixel values is the first reason why a painter can be trained on a
+laptop (Rombach et al. 2022, arXiv:2112.10752). Ours is the smallest that works: the principal components of 8 x 8
+patches. It is computed in a second, without a single gradient step, and what it cannot give back, the painter can
+never draw.
 """
 
 from __future__ import annotations
@@ -12,72 +14,64 @@ from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["PostcardAutoencoder"]
+__all__ = ["PATCH", "PostcardAutoencoder"]
 
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions beside a skip connection; starts as the identity."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.inner = nn.Conv2d(width, width, 3, padding=1)
-        self.outer = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.outer.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[b width y x] -> the same shape."""
-        return x + self.outer(functional.silu(self.inner(functional.silu(self.norm(x)))))
+PATCH = 8
+"""Side of a patch in pixels: one latent token each."""
 
 
 class PostcardAutoencoder(ModelMixin, ConfigMixin):
-    """Pixels in -1..1 to latents of mean 0 and variance 1 over the channels of each place, and back.
+    """Pixels in -1..1 to latents of mean 0 and average variance 1, and back; both ways are one matrix.
 
     Args:
-        latent_channels: numbers per place of the 8 x 8 grid.
-        width: channels at 16 x 16.
-        deep_width: channels at 8 x 8.
+        latent_channels: principal components kept per patch, of 192.
     """
 
     @register_to_config
-    def __init__(self, latent_channels: int = 16, width: int = 96, deep_width: int = 192) -> None:
+    def __init__(self, latent_channels: int = 32) -> None:
         super().__init__()
-        self.encoder = nn.Sequential(
-            nn.PixelUnshuffle(4),
-            nn.Conv2d(48, width, 3, padding=1),
-            ResidualBlock(width),
-            nn.PixelUnshuffle(2),
-            nn.Conv2d(4 * width, deep_width, 1),
-            ResidualBlock(deep_width),
-            nn.Conv2d(deep_width, latent_channels, 1),
-        )
-        self.decoder = nn.Sequential(
-            nn.Conv2d(latent_channels, deep_width, 3, padding=1),
-            ResidualBlock(deep_width),
-            ResidualBlock(deep_width),
-            nn.Conv2d(deep_width, 4 * width, 1),
-            nn.PixelShuffle(2),
-            ResidualBlock(width),
-            ResidualBlock(width),
-            nn.Conv2d(width, 192, 1),
-            nn.PixelShuffle(4),
-            # A thin convolution over the seams between 4 x 4 blocks.
-            nn.Conv2d(12, 3, 3, padding=1),
-        )
+        values = 3 * PATCH * PATCH
+        self.mean = nn.Parameter(torch.zeros(values), requires_grad=False)
+        self.basis = nn.Parameter(torch.eye(values)[:, :latent_channels].clone(), requires_grad=False)
+        self.scale = nn.Parameter(torch.ones(latent_channels), requires_grad=False)
+
+    @torch.no_grad()
+    def fit(self, pixels: Tensor) -> Tensor:
+        """Set mean, basis and scale from pictures.
+
+        Each component is divided by the square root of its standard deviation: halfway between raw components, where
+        the fine ones drown in noise, and whitened ones, where they count as much as the coarse.
+
+        Args:
+            pixels: float[n 3 64 64] in -1..1.
+
+        Returns:
+            The share of the variance that the kept components hold, a scalar.
+        """
+        patches = functional.pixel_unshuffle(pixels, PATCH).movedim(1, -1).flatten(0, -2).double()
+        mean = patches.mean(0)
+        variance, directions = torch.linalg.eigh(torch.cov(patches.T))
+        variance, directions = variance.flip(0), directions.flip(1)
+        kept = variance[: len(self.scale)]
+        # A direction and its opposite are equally principal: the largest entry is made positive, on every machine.
+        largest = directions.abs().argmax(0)
+        directions = directions * directions.gather(0, largest[None]).sign()
+        softened = kept.clamp_min(1e-12).sqrt()
+        self.mean.copy_(mean)
+        self.basis.copy_(directions[:, : len(self.scale)])
+        self.scale.copy_(kept.pow(0.25) * softened.mean().sqrt())
+        return kept.sum() / variance.sum()
 
     def encode(self, pixels: Tensor) -> Tensor:
         """Float[b 3 64 64] in -1..1 -> float[b latent_channels 8 8]."""
-        latents = self.encoder(pixels)
-        # Normalised over channels, so that the denoiser meets one scale everywhere.
-        return functional.layer_norm(latents.movedim(1, -1), latents.shape[1:2]).movedim(-1, 1)
+        patches = functional.pixel_unshuffle(pixels, PATCH).movedim(1, -1) - self.mean
+        return ((patches @ self.basis) / self.scale).movedim(-1, 1)
 
     def decode(self, latents: Tensor) -> Tensor:
         """Float[b latent_channels 8 8] -> float[b 3 64 64], about -1..1 (not clamped)."""
-        return self.decoder(latents)
+        patches = (latents.movedim(1, -1) * self.scale) @ self.basis.T + self.mean
+        return functional.pixel_shuffle(patches.movedim(-1, 1), PATCH)
 
-    def forward(self, pixels: Tensor, *, noise: float = 0.0, generator: torch.Generator | None = None) -> Tensor:
-        """Encode and decode; `noise` (standard deviation) on the latents makes the decoder forgiving."""
-        latents = self.encode(pixels)
-        if noise:
-            latents = latents + noise * torch.randn(latents.shape, generator=generator)
-        return self.decode(latents)
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Encode and decode."""
+        return self.decode(self.encode(pixels))

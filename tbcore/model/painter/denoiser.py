@@ -61,7 +61,7 @@ class PostcardDenoiser(ModelMixin, ConfigMixin):
     """
 
     @register_to_config
-    def __init__(self, latent_channels: int = 16, width: int = 256, layers: int = 6, heads: int = 4) -> None:
+    def __init__(self, latent_channels: int = 32, width: int = 256, layers: int = 6, heads: int = 4) -> None:
         super().__init__()
         self.enter = nn.Linear(latent_channels, width)
         self.places = nn.Parameter(torch.randn(64, width) * 0.02)

@@ -12,7 +12,8 @@ from tbcore.model.painter.autoencoder import PostcardAutoencoder
 from tbcore.model.painter.denoiser import PostcardDenoiser
 from tbcore.model.painter.pipeline import PostcardPainter, PostcardPipeline
 from tbcore.model.painter.text import CaptionEncoder, build_tokenizer, word_ids
-from tbcore.train.pretrain_painter import save_painter
+from tbcore.train.postcards import fresh_postcards
+from tbcore.train.pretrain_painter import save_painter, to_pixels
 
 
 def tiny() -> PostcardPipeline:
@@ -22,7 +23,7 @@ def tiny() -> PostcardPipeline:
         denoiser = PostcardDenoiser(latent_channels=4, width=32, layers=1)
         torch.nn.init.normal_(denoiser.leave.weight, std=0.1)
         return PostcardPipeline(
-            PostcardAutoencoder(latent_channels=4, width=8, deep_width=16),
+            PostcardAutoencoder(latent_channels=4),
             CaptionEncoder(len(tokenizer), width=32, layers=1),
             denoiser,
             tokenizer,
@@ -91,3 +92,23 @@ def test_saving_and_loading(tmp_path: Path) -> None:
         PostcardPipeline.from_pretrained(tmp_path)
     with pytest.raises(MissingFileError, match="this part of the painter is missing"):
         PostcardPipeline.from_pretrained(tmp_path / "nowhere")
+
+
+def test_the_autoencoder_is_the_best_linear_one() -> None:
+    cards = next(fresh_postcards(0, "test/autoencoder", batch=64))
+    pixels = to_pixels(cards.pictures)
+    full, half = PostcardAutoencoder(192), PostcardAutoencoder(24)
+    assert float(full.fit(pixels)) == pytest.approx(1.0)
+    torch.testing.assert_close(full(pixels), pixels, atol=1e-3, rtol=0)
+    share = float(half.fit(pixels))
+    assert 0.9 < share < 0.99
+    lost = (half(pixels) - pixels).square().sum() / (pixels - _mean_patch(pixels)).square().sum()
+    assert float(lost) == pytest.approx(1 - share, abs=1e-3)
+    latents = half.encode(pixels)
+    assert latents.shape == (64, 24, 8, 8)
+    assert float(latents.var(dim=(0, 2, 3)).mean()) == pytest.approx(1.0, rel=0.05)
+
+
+def _mean_patch(pixels: torch.Tensor) -> torch.Tensor:
+    mean = torch.nn.functional.pixel_unshuffle(pixels, 8).mean((0, 2, 3), keepdim=True)
+    return torch.nn.functional.pixel_shuffle(mean.expand(1, -1, 8, 8), 8)

@@ -1,0 +1,51 @@
+"""The laptop's model in one call: the shipped tower, SmolLM2, a fresh connector, and the processor that fits them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from tbcore.model.config import QFormerConfig
+from tbcore.model.mim import MIMForConditionalGeneration, build_mim
+from tbcore.model.processor import MIMProcessor
+from tbcore.model.vision import OpenClipTower
+from tbcore.weights import smollm, zoo
+
+__all__ = ["assemble", "shipped_tower"]
+
+
+def shipped_tower(folder: Path | None = None) -> OpenClipTower:
+    """The tower pre-trained on postcards, frozen.
+
+    Args:
+        folder: where it lies; None: the one that is shipped.
+
+    Raises:
+        MissingFileError, CheckpointError: see `tbcore.weights.zoo.load_tower`.
+    """
+    place = zoo.ZOO / "tower" if folder is None else folder
+    clip = zoo.load_tower(folder)
+    config = json.loads((place / "open_clip_config.json").read_text(encoding="utf-8"))["model_cfg"]
+    return OpenClipTower.from_clip(clip, config=config, mean=zoo.TOWER_MEAN, std=zoo.TOWER_STD)
+
+
+def assemble(
+    *,
+    qformer: QFormerConfig | None = None,
+    dtype: smollm.Precision = "auto",
+    history: str = "drop_caption",
+    tower: OpenClipTower | None = None,
+    seed: int = 0,
+) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    """Put the model together, untrained between tower and language model.
+
+    Args:
+        qformer: sizes of the connector; None: the laptop's.
+        dtype: of the language model's weights; "auto": whichever this computer multiplies faster.
+        history: what becomes of captions, see `MIMConfig`.
+        tower: None: the shipped one.
+        seed: for the connector's weights.
+    """
+    inner, tokenizer = smollm.load_language_model(dtype)
+    model = build_mim(tower or shipped_tower(), inner, qformer=qformer, history=history, seed=seed)
+    return model, MIMProcessor.for_model(model, tokenizer)
