@@ -40,22 +40,17 @@ from dataclasses import replace
 import numpy as np
 
 from tbcore.chat.messages import Message
-from tbcore.chat.recorded import Recording
-from tbcore.course import checks, figures, lesson, quizzes
+from tbcore.course import checks, figures, lesson, quizzes, recordings
 from tbcore.course.groups import GROUPS_FILE
 from tbcore.data.examples import choose_random, load_seed_examples
-from tbcore.data.pairs import load_picture
-from tbcore.data.prompt import CANARY, SECTIONS, VERSION, build_prompt, prompt_hash, system_text
+from tbcore.data.prompt import SECTIONS, VERSION, build_prompt, prompt_hash, system_text
 from tbcore.dialogue import PAPER, ROLE_WORDS, Codec, parse, read_reply, render, render_captions, render_turns
-from tbcore.records import Dialogue, Picture, PictureGroup, Turn
+from tbcore.records import Dialogue, Picture, Turn
 from tbcore.seeds import stream
-from tbcore.store import read_jsonl, sha256_of
+from tbcore.store import sha256_of
 from tbcore.weights.smollm import load_tokenizer
-from tbcore.world.render import render as draw_postcard
-from tbcore.world.scenes import Scene
 
-CONVERSATIONS_FILE = GROUPS_FILE.with_name("conversations.jsonl")
-shipped_files = [sha256_of(GROUPS_FILE), sha256_of(CONVERSATIONS_FILE)]
+shipped_files = [sha256_of(GROUPS_FILE), sha256_of(recordings.CONVERSATIONS_FILE)]
 step = lesson.open(
     "02_prompt_design",
     profile=profile,
@@ -75,30 +70,22 @@ clusters = step.upstream("01_clustering")
 # number is its place in that list.
 
 # %%
-every_group = {row["id"]: PictureGroup.from_json(row) for row in read_jsonl(GROUPS_FILE)}
+every_group = recordings.load_groups()
 shipped = [group for group in every_group.values() if group.id.startswith(f"{pairs}-")]
-sampled = [PictureGroup.from_json(row) for row in read_jsonl(clusters / "samples.jsonl")]
-recordings = [Recording.from_json(row) for row in read_jsonl(CONVERSATIONS_FILE)]
-print(f"{len(shipped)} shipped groups, {len(sampled)} sampled sets, {len(recordings)} recorded conversations")
-
+sampled = recordings.sampled_groups(clusters)
+recorded = recordings.load_recordings()
+print(f"{len(shipped)} shipped groups, {len(sampled)} sampled sets, {len(recorded)} recorded conversations")
 
 # %%
-def pictures_of(group):
-    """The pictures of a group: postcards are drawn from their scenes, others are read from notebook 01."""
-    if group.scenes:
-        return [draw_postcard(Scene.from_json(scene)) for scene in group.scenes]
-    return [load_picture(clusters / "pictures" / name, size=128) for name in group.files]
-
-
 group = next(one for one in shipped + sampled if len(one.captions) >= 3)
-figure = figures.gallery(pictures_of(group), group.captions)
+figure = figures.gallery(recordings.pictures_of(group, size=128, root=clusters), group.captions)
 checks.show(figure, alt=f"What you see, {len(group.captions)} pictures: {'; '.join(group.captions)}.")
 
 # %% [markdown]
 # That is what *you* see. And this is what the teacher sees of the same set:
 
 # %%
-codec = Codec.from_version(recordings[0].codec)
+codec = Codec.from_version(recorded[0].codec)
 print(render_captions(group.captions, codec))
 
 # %% [markdown]
@@ -111,7 +98,7 @@ print(render_captions(group.captions, codec))
 # The reply that was recorded for this set, if there is one:
 
 # %%
-reply_to = {one.group: one.reply for one in recordings if one.sample == 0}
+reply_to = {one.group: one.reply for one in recorded if one.sample == 0}
 
 
 def show_text(text, width=100):
@@ -412,7 +399,6 @@ print(prompt_hash(build_prompt(one_comma_more, examples, codec))[:16], "with one
 # same examples, the same nonce, the same bytes. Your own sets get a nonce from *your* seed.
 
 # %%
-RECORDED_SEED = 0
 place_of = {name: place for place, name in enumerate(every_group)}
 
 
@@ -433,7 +419,7 @@ def prompt_row(group, origin, draw, codec, seed):
 
 
 def all_prompts():
-    rows = [prompt_row(one, "shipped", place_of[one.id], codec, RECORDED_SEED) for one in shipped]
+    rows = [prompt_row(one, "shipped", place_of[one.id], codec, recordings.RECORDED_SEED) for one in shipped]
     mine = Codec.from_seed(seed)
     return rows + [prompt_row(one, "sampled", draw, mine, seed) for draw, one in enumerate(sampled)]
 
@@ -507,8 +493,6 @@ checks.show(
     figure,
     alt=f"Of a prompt's {min(totals)} to {max(totals)} tokens, examples take most and pictures least.",
 )
-
-# %%
 step.result("02.longest_prompt", int(max(totals)))
 step.result("02.prompt_tokens", float(np.mean(totals)))
 step.result("02.reply_tokens", means["reply"])
@@ -626,110 +610,116 @@ checks.show(
 # Most of what a cache can save is saved by short blocks already. That is why eight is enough, and why we need not
 # show every teacher the same three examples for ever.
 #
-# ## Take a paragraph away, and look
+# ## Take paragraphs away, and look
 #
-# Design claims should be tested. For some groups, the teacher was asked a second time, with paragraphs **left
-# out**: once without `tags`, once without `form` and `style`. The examples stayed. Each reply was kept as it came.
+# Design claims should be tested. For some groups the teacher was asked again with less: first with one or two
+# paragraphs left out, then almost bare, without examples. Every reply was kept as it came. Each recording says
+# which prompt it answers.
 
 # %%
 by_prompt = {}
-for one in recordings:
-    by_prompt.setdefault(one.prompt, []).append(one)
-shorter = [section for section in SECTIONS if section.name != "tags"]
-print({name: len(found) for name, found in by_prompt.items()})
-print(
-    len(system_text(codec)), "characters of instructions;", len(system_text(codec, sections=shorter)), "without `tags`"
-)
-without = next((one for one in recordings if "without" in one.prompt), recordings[0])
-print(f"[{without.prompt}; group {without.group}]\n")
-show_text(without.reply)
+for one in recorded:
+    kept, with_examples = recordings.prompt_parts(one.prompt)
+    label = f"{len(kept)} of {len(SECTIONS)} paragraphs, {N_EXAMPLES if with_examples else 'no'} examples"
+    by_prompt.setdefault(label, []).append(one)
+for label, found in by_prompt.items():
+    names = [section.name for section in recordings.prompt_parts(found[0].prompt)[0]]
+    print(f"{label:34} {len(found):3} replies   has: {', '.join(names)}")
 
 
 # %% [markdown]
-# Surprised? Seven paragraphs minus one, and the reply still looks right. Do not trust one reply; count. A program
-# checks each reply for four kinds of fault.
+# Reading them all takes an evening. A program checks each reply for five kinds of fault, each of them a promise
+# that some paragraph asks for.
 
 
 # %%
 def faults(reply, captions, codec):
-    """Which of four promises a reply breaks."""
+    """Which of five promises a reply breaks."""
     read = read_reply(reply, codec)
     roles = [turn.role for turn in read.turns()]
-    copied = all(mark.index < len(captions) and mark.caption == captions[mark.index] for mark in read.marks)
+    copies = [mark.caption == captions[mark.index] for mark in read.marks if mark.index < len(captions)]
     return {
-        "tags broken": bool(read.problems) or not read.marks,
-        "caption changed": not copied,
-        "turns out of order": roles != ["user", "assistant"] * (len(roles) // 2) or not roles,
-        "title or remark": not reply.startswith("Human:") or CANARY in reply,
+        "tags broken": bool(read.problems) or not read.marks or len(copies) < len(read.marks),
+        "caption reworded": not all(copies),
+        "speakers unreadable": not roles or any(role != ("user", "assistant")[k % 2] for k, role in enumerate(roles)),
+        "question left open": bool(roles) and roles[-1] == "user",
+        "words around it": not reply.lstrip("*").startswith("Human:"),
     }
 
 
 table = {
-    name: [faults(one.reply, every_group[one.group].captions, Codec.from_version(one.codec)) for one in found]
-    for name, found in by_prompt.items()
+    label: [faults(one.reply, every_group[one.group].captions, Codec.from_version(one.codec)) for one in found]
+    for label, found in by_prompt.items()
 }
-for name, rows in table.items():
-    counts = ", ".join(f"{kind}: {sum(row[kind] for row in rows)}" for kind in rows[0])
-    print(f"{name:32} {len(rows):3} replies   {counts}")
-
-# %% [markdown]
-# In the recordings that ship with this course nothing broke. That is a result, and it deserves an honest reading. The
-# three examples *show* tags, turns and manner, and the writer was a strong model: it copied what it saw. So is the
-# paragraph useless? A handful of clean replies cannot say that. If a fault happens in a share *p* of all replies, then
-# *n* replies stay clean with probability $(1-p)^n$. Setting this to 5 % gives the largest *p* that is still
-# plausible.
 
 # %%
-for name, rows in table.items():
-    highest = 1 - 0.05 ** (1 / len(rows))
-    print(f"{name:32} {len(rows):3} clean replies: the true share of faults may still be up to {highest:.0%}")
+kinds = list(next(iter(table.values()))[0])
+broken = np.array([[np.mean([row[kind] for row in rows]) for kind in kinds] for rows in table.values()])
+figure, grid = figures.axes(width=9, height=3.4)
+grid[0, 0].imshow(broken, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+grid[0, 0].grid(visible=False)
+grid[0, 0].set_xticks(range(len(kinds)), kinds, fontsize=9)
+grid[0, 0].set_yticks(range(len(table)), list(table), fontsize=9)
+for (row, column), share in np.ndenumerate(broken):
+    n = len(list(table.values())[row])
+    ink = "white" if share > 0.5 else "black"
+    grid[0, 0].text(column, row, f"{round(share * n)} of {n}", ha="center", va="center", color=ink)
+checks.show(figure, alt="With examples no reply breaks a promise; without examples and most paragraphs, many do.")
+
+# %% [markdown]
+# Two findings. **With examples, nothing broke**, not even without the paragraph on tags: the examples *show* tags,
+# turns and manner, and a strong writer copies what it sees. **Without examples and with few paragraphs, the form
+# falls apart**: speakers in bold print, empty tags, reworded captions, and the last word left to Human. Every reply
+# in those rows is pleasant to read, and still a program cannot use it. Here is one, as it came:
+
+# %%
+barest = list(by_prompt)[-2:]
+worst = max(
+    (one for label in barest for one in by_prompt[label]),
+    key=lambda one: sum(faults(one.reply, every_group[one.group].captions, codec).values()),
+)
+found = faults(worst.reply, every_group[worst.group].captions, codec)
+print([kind for kind, is_broken in found.items() if is_broken], "\n")
+show_text(worst.reply)
+
+# %% [markdown]
+# So is the paragraph on tags useless, as long as there are examples? A handful of clean replies cannot say that.
+# If a fault happens in a share *p* of all replies, then *n* replies stay clean with probability $(1-p)^n$. Set this
+# to 5 % and solve for *p*: that is the largest share of faults that is still plausible.
+
+# %%
+for label, rows in table.items():
+    if not any(any(row.values()) for row in rows):
+        print(
+            f"{label:34} {len(rows):3} clean replies: the true share may still be up to {1 - 0.05 ** (1 / len(rows)):.0%}"
+        )
 
 # %% [markdown]
 # That is the difference between "no fault was seen" and "there is none". A data set has thousands of
 # conversations: a fault in a few out of a hundred matters, and asking costs only the tokens in the bar chart above.
 # We keep the paragraphs, and we say that this is caution, not proof.
 #
-# What about differences that are no faults? Manner, for example:
-
-
-# %%
-def manner(found):
-    """How long, and how Assistant begins."""
-    turns = [turn for one in found for turn in read_reply(one.reply, Codec.from_version(one.codec)).turns()]
-    spoken = [turn.text.split() for turn in turns if turn.role == "assistant" and turn.text.split()]
-    stock = np.mean([words[0].strip(",:!") in ("Here", "Here's", "Sure", "Of", "Certainly") for words in spoken])
-    return len(turns) / len(found), float(np.mean([len(words) for words in spoken])), float(stock)
-
-
-for name, found in by_prompt.items():
-    length, words, stock = manner(found)
-    print(
-        f"{name:32} {length:.1f} messages, {words:.0f} words per answer, {stock:.0%} of answers begin with a stock word"
-    )
-
-# %% [markdown]
-# Compare the last column: answers that begin with "Here's", "Sure" or "Of course". The paragraph `style` asks for
-# what people would really say. With so few replies this is a hint, not a finding, but it is the kind of
-# difference that a filter never sees and a reader of ten thousand conversations does.
-#
-# **What the paragraphs are insurance against.** We planted one fault of each kind by hand, to be sure that the
-# counter above can count at all. A test that never fails has not been tested.
+# **Can our counter count?** A test that never fails has not been tested. So we take a good reply and plant one fault
+# of each kind in it.
 
 # %%
-good = reply_to.get("postcards-animals-1", "")
-captions = every_group["postcards-animals-1"].captions
+one = next(one for one in recorded if one.group == "postcards-animals-1" and one.sample == 0)
+captions = every_group[one.group].captions
 planted = {
-    "without `tags`: renumbered": good.replace("<img1-", "<img7-").replace("</img1-", "</img7-"),
-    "without `tags`: reworded": good.replace("zebra, a fox", "zebra and a fox"),
-    "without `form`: a title": f"**A day at the zoo**\n\n{good}",
-    "without `form`: two in a row": good.replace("Human:", "Assistant:", 1),
+    "tags broken": one.reply.replace("<img1-", "<img7-").replace("</img1-", "</img7-"),
+    "caption reworded": one.reply.replace("a zebra, a fox", "a fox, a zebra", 1),
+    "speakers unreadable": one.reply.replace("Human:", "Assistant:", 1),
+    "question left open": one.reply + "\nHuman: And then?",
+    "words around it": f"**A day at the zoo**\n\n{one.reply}",
 }
-for name, reply in planted.items():
-    print(f"{name:32}", [kind for kind, broken in faults(reply, captions, codec).items() if broken])
+for kind, reply in planted.items():
+    noticed = [name for name, is_broken in faults(reply, captions, codec).items() if is_broken]
+    print(f"planted: {kind:22} noticed: {', '.join(noticed)}")
+    assert kind in noticed
 
 # %% [markdown]
-# Every planted fault is caught, and each one by the check that is named after it. Notebook 04 turns these four into
-# the paper's eight rules, with thresholds and offsets.
+# Every planted fault is caught by the check that bears its name. Notebook 04 turns such checks into the paper's
+# eight rules, with thresholds and the offset of every fault.
 #
 # ## What you have done
 #

@@ -39,6 +39,7 @@ n_live: int = 4  # conversations to ask a live teacher for; it may cost money
 
 # %%
 import hashlib
+import io
 import json
 import tempfile
 import textwrap
@@ -46,6 +47,7 @@ from collections import Counter
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from tbcore.candidates import Candidate
 from tbcore.chat.endpoint import OpenAICompatible
@@ -54,6 +56,7 @@ from tbcore.chat.messages import Params, Reply
 from tbcore.chat.recorded import RecordedTeacher
 from tbcore.chat.scripted import ScriptedTeacher
 from tbcore.course import checks, figures, lesson, quizzes, recordings
+from tbcore.course.labels import recorded_candidates
 from tbcore.data import refine
 from tbcore.data.examples import load_seed_examples
 from tbcore.data.filter import judge_all
@@ -100,7 +103,7 @@ print(len(groups), "picture groups;", len(replies), "recorded conversations ship
 group = groups[0]
 pictures = recordings.pictures_of(group, size=128, root=root)
 checks.show(
-    figures.gallery(pictures, group.captions, size=2.4),
+    figures.gallery(pictures, group.captions, size=3),
     alt=f"The pictures of group {group.id}, each with the caption that the teacher reads instead of it.",
 )
 
@@ -178,7 +181,7 @@ def my_call_key(teacher_name, messages, params):
     return hashlib.sha256(json.dumps(asked, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-how = Params(max_tokens=1024)
+how = Params(max_tokens=1024 if teacher != "local" else 4 * p.max_new_tokens)
 mine = my_call_key("recorded", requests[0].messages, how)
 assert mine == call_key("recorded", requests[0].messages, how)[0]
 other, _ = call_key("recorded", requests[0].messages, how.with_sample(1))
@@ -401,7 +404,7 @@ for name, one, other in zip(("turns", "pictures", "exact captions", "tag problem
 
 # %%
 guide = refine.rating_guide()
-print(folded(guide[guide.index("## Labels") : guide.index("## Character")]))
+print(guide[guide.index("## Labels") : guide.index("## Character")])
 
 # %% [markdown]
 # The labels that ship with the course were **not** given by people. Two simulated raters start from a rule of thumb
@@ -409,7 +412,8 @@ print(folded(guide[guide.index("## Labels") : guide.index("## Character")]))
 # the machinery. They cannot tell you which conversation is good.
 
 # %%
-ids = {one.id for one in candidates}
+to_rate = candidates or recorded_candidates()  # a weak live teacher may bring nothing that could be rated
+ids = {one.id for one in to_rate}
 label_rows = step.make(
     "labels.jsonl", lambda: [one.to_json() for one in refine.read_labels(recordings.LABELS_FILE) if one.record in ids]
 )
@@ -421,20 +425,39 @@ for (rater, quality), count in sorted(Counter((one.rater, one.quality) for one i
 # Now you. Read, choose a label, save. Your labels go into a file of their own beside the steps, and nothing later in
 # the course depends on them. The file only grows: change your mind, and a new line is added.
 
+# %%
+sets = {one.id: one for one in [*recordings.load_groups().values(), *groups]}
+
+
+def seen_in(candidate):
+    """The pictures behind a candidate's captions."""
+    return recordings.pictures_of(sets[candidate.group], size=128, root=root)
+
+
+def png_of(picture):
+    """A picture as the bytes of a PNG file."""
+    with io.BytesIO() as buffer:
+        Image.fromarray(picture).save(buffer, "png")
+        return buffer.getvalue()
+
+
 # %% tags=["widget"]
 import ipywidgets as widgets
 
 own_labels = step.run_dir / "my_labels.jsonl"
-which = widgets.Dropdown(options=[one.id for one in candidates], description="record")
+which = widgets.Dropdown(options=[one.id for one in to_rate], description="record")
 quality = widgets.RadioButtons(options=list(reversed(refine.QUALITIES)), description="label")
 tags = widgets.SelectMultiple(options=refine.CHARACTER_TAGS + refine.ERROR_TAGS, description="tags", rows=8)
 said = widgets.Textarea(layout=widgets.Layout(width="95%", height="14em"), disabled=True)
+strip = widgets.HBox()
 save, told = widgets.Button(description="Save label"), widgets.Label()
 
 
 def show_record(_=None):
-    """Put the chosen conversation into the text area: a value, so markup in it stays text."""
-    said.value = next((folded(one.reply) for one in candidates if one.id == which.value), "")
+    """Show the chosen conversation: its text is a value of the text area, so markup in it stays text."""
+    one = next(one for one in to_rate if one.id == which.value)
+    said.value = folded(one.reply)
+    strip.children = [widgets.Image(value=png_of(picture), width=128) for picture in seen_in(one)]
 
 
 def save_label(_):
@@ -449,13 +472,17 @@ def save_label(_):
 which.observe(show_record, names="value")
 save.on_click(save_label)
 show_record()
-widgets.VBox([which, said, quality, tags, save, told])
+widgets.VBox([which, strip, said, quality, tags, save, told])
 
 # %% [markdown]
 # The static twin of the widget: one conversation with the two labels it has.
 
 # %%
-shown = candidates[min(7, len(candidates) - 1)]
+shown = to_rate[min(7, len(to_rate) - 1)]
+checks.show(
+    figures.gallery(seen_in(shown), [f"({n})" for n in range(len(shown.captions))]),
+    alt="The pictures of the conversation below: " + "; ".join(shown.captions),
+)
 print(folded(shown.reply), "\n")
 for one in labels:
     if one.record == shown.id:
@@ -512,8 +539,8 @@ axis.set(xlabel=raters[-1], ylabel=raters[0], title="Labels of two simulated rat
 checks.show(figure, alt="Most conversations lie on the diagonal, where both simulated raters give the same label.")
 
 # %% [markdown]
-# Read the corners: *Excellent* for one rater and *Poor* for the other. Such pairs are worth a talk over coffee, and
-# usually mean that the guide has a hole.
+# Read the corners first: *Excellent* for one rater, *Poor* for the other. Our simulated raters err by one step only,
+# so their corners stay nearly empty. With people they fill up, and usually that means the guide has a hole.
 #
 # ### Exercise 03.3: who is promoted?
 #
@@ -548,7 +575,7 @@ checks.check("03.3", promoted_ids)
 
 # %%
 seeds = load_seed_examples()
-judged = judge_all(candidates, canary=CANARY)
+judged = judge_all(to_rate, canary=CANARY)
 good = refine.promoted(labels, [one.dialogue for one in judged if one.dialogue])
 grown = seeds.with_promoted(good[:4])
 examples = step.make(
@@ -598,6 +625,7 @@ checks.check("03.4", my_conversation)
 with Journal(ledger) as journal:
     spent = journal.committed()
     print(f"calls in the ledger: {spent.calls}; tokens read {spent.prompt_tokens}, written {spent.completion_tokens}")
+    print("(replayed calls count no tokens: nothing was paid for them here)")
 step.close()
 
 # %% tags=["quiz"]

@@ -53,7 +53,9 @@ class MIMAssistant:
             InputError: the last message alone is too long to be read.
         """
         read = self.remembered(history)
-        pictures = tuple(self.processor.picture(np.ascontiguousarray(picture)) for picture in read.pictures)
+        pictures = tuple(
+            np.array(self.processor.picture(picture)) for picture in read.pictures
+        )  # torch wants to own them
         prompt = Prompt(read.turns, pictures, tuple(caption or "-" for caption in read.captions))
         # Another seed in each turn: the same words asked twice may be painted in two ways.
         settings = replace(self.settings, seed=self.settings.seed + 100 * len(history.turns))

@@ -15,3 +15,5 @@ Axes, used in signatures, comments, notebooks and figures:
     c y x  channels, rows, columns       v       vocabulary
     p  patches per picture               n, k    items in the corpus, clusters
 """
+
+__all__ = []

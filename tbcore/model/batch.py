@@ -70,6 +70,7 @@ def collate(examples: Sequence[Example], features: Sequence[Tensor], *, columns:
         examples: at least one.
         features: for each example float[i p d_vis], its pictures in the order of `Example.pictures`.
         columns: pack rows up to this many columns; 0 puts each example into a row of its own.
+
     Raises:
         ValueError: no examples, or features that do not fit them.
     """

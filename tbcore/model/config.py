@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from transformers import AutoConfig, PreTrainedConfig
 
@@ -59,7 +59,7 @@ class MIMConfig(PreTrainedConfig):
     """
 
     model_type = "mim"
-    sub_configs = {"text": AutoConfig, "qformer": QFormerConfig}
+    sub_configs: ClassVar = {"text": AutoConfig, "qformer": QFormerConfig}
 
     vision: dict[str, Any] | None = None
     qformer: dict[str, Any] | PreTrainedConfig | None = None

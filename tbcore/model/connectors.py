@@ -125,8 +125,10 @@ class QFormerConnector(nn.Module):
 
         Args:
             patches: float[i p d_vis], output of the frozen vision tower; no fixed scale.
+
         Returns:
             float[i q d_lm], starting out with about the length of the language model's token embeddings.
+
         Raises:
             ValueError: d_vis is not the width this connector was built for.
         """

@@ -138,6 +138,7 @@ def generate(
         prompts: conversations that end with the user.
         painter: draws the captions; None: nothing is drawn.
         settings: lengths, sampling, seeds.
+
     Raises:
         DialogueError: a prompt does not end with the user, or shows a picture that it does not hold.
     """
@@ -176,7 +177,7 @@ class _Loop:
     @torch.no_grad()
     def read(self, prompts: Sequence[Prompt]) -> None:
         """Feed the conversations so far."""
-        sheets = [prompt_columns(p.turns, p.captions or ("-",) * len(p.pictures), self.layout) for p in prompts]
+        sheets = [prompt_columns(p.turns, p.captions or _unknown(p.turns), self.layout) for p in prompts]
         width = max(len(sheet) for sheet in sheets)
         ids = torch.zeros(len(sheets), width, dtype=torch.long)
         for row, sheet in enumerate(sheets):
@@ -315,6 +316,11 @@ class _Loop:
                 writer.parts.append(Drawn(captions[row], picture, seed))
                 writer.n_pictures += 1
         return vectors
+
+
+def _unknown(turns: Sequence[Turn]) -> tuple[str, ...]:
+    """A caption of no meaning for every picture that is shown."""
+    return ("-",) * (1 + max((index for turn in turns for index in turn.pictures), default=-1))
 
 
 def _nucleus(logits: Tensor, top_p: float, rng: np.random.Generator) -> int:

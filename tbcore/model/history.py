@@ -24,6 +24,7 @@ class History:
     Args:
         language: the model that is fed.
         n_rows: how many dialogues.
+
     Raises:
         ValueError: the language model's cache cannot be cut back.
     """
@@ -53,6 +54,7 @@ class History:
         Args:
             inputs: float[b s d_lm]; of row k the first counts[k] columns are read, the others are filler.
             counts: int[b], 0..s.
+
         Returns:
             float[b d_lm], the hidden state of each row's last column read; of no meaning where counts is 0.
         """
@@ -74,12 +76,14 @@ class History:
 
         Args:
             lengths: int[b], at most the present lengths.
+
         Raises:
             ValueError: a length is larger than the present one.
         """
         if bool((lengths > self.lengths).any()):
             raise ValueError(
-                f"rollback: lengths must not exceed the present ones; got {lengths.tolist()} for {self.lengths.tolist()}"
+                f"rollback: lengths must not exceed the present ones; got {lengths.tolist()}, "
+                f"present are {self.lengths.tolist()}"
             )
         self.seen = self.seen & (self.seen.cumsum(dim=1) <= lengths[:, None])
         used = self.seen.any(dim=0).nonzero()

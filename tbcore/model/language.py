@@ -34,8 +34,7 @@ class LanguageModel(nn.Module):
         tied: dict[str, str] = getattr(inner, "all_tied_weights_keys", {})
         self.all_tied_weights_keys = {f"inner.{key}": f"inner.{value}" for key, value in tied.items()}
         self.control = nn.Parameter(table.detach().float().mean(dim=0).repeat(len(CONTROL_TOKENS), 1))
-        self.kept: Tensor | None  # only what the head emits; None: everything
-        self.register_buffer("kept", None, persistent=False)
+        self.kept: Tensor | None = None  # ids the head emits; a setting, so neither parameter nor buffer
 
     @property
     def image_id(self) -> int:
@@ -68,9 +67,7 @@ class LanguageModel(nn.Module):
         control = self.control.to(words.dtype)[(ids - self.vocab_size).clamp(min=0)]
         return torch.where(own[..., None], control, words)
 
-    def hidden(
-        self, inputs: Tensor, mask: Tensor, positions: Tensor, *, cache: Any = None
-    ) -> tuple[Tensor, Any]:
+    def hidden(self, inputs: Tensor, mask: Tensor, positions: Tensor, *, cache: Any = None) -> tuple[Tensor, Any]:
         """Run the body of the language model.
 
         Args:
@@ -79,6 +76,7 @@ class LanguageModel(nn.Module):
                 dimensions: without a mask, positions that start again would be taken for packed sequences.
             positions: int[b s].
             cache: key-value cache of transformers, extended in place; None: no cache.
+
         Returns:
             float[b s d_lm] and the cache.
         """
@@ -114,14 +112,13 @@ class LanguageModel(nn.Module):
                 f"slice_head: ids must lie in 0..{self.vocab_size - 1}; got {kept[:1]}..{kept[-1:]}. "
                 "Control tokens are always kept and are not listed."
             )
-        device = self.control.device
-        self.kept = torch.tensor(kept, device="cpu" if device.type == "meta" else device)
+        self.kept = torch.tensor(kept, device="cpu")
 
     @property
     def emitted(self) -> Tensor:
         """int[v]: which id each column of the logits stands for."""
         device = self.control.device
-        own = torch.arange(self.vocab_size, device=device) if self.kept is None else self.kept
+        own = torch.arange(self.vocab_size, device=device) if self.kept is None else self.kept.to(device)
         return torch.cat([own, torch.arange(len(CONTROL_TOKENS), device=device) + self.vocab_size])
 
     def columns_of(self, ids: Tensor) -> Tensor:
@@ -142,7 +139,7 @@ class LanguageModel(nn.Module):
     def logits(self, hidden: Tensor) -> Tensor:
         """float[n d_lm] -> float32[n v], v as in `emitted`."""
         head = self.inner.get_output_embeddings()
-        table = head.weight if self.kept is None else head.weight[self.kept]
+        table = head.weight if self.kept is None else head.weight[self.kept.to(head.weight.device)]
         words = nn.functional.linear(hidden, table)
         return torch.cat([words, nn.functional.linear(hidden, self.control.to(hidden.dtype))], dim=-1).float()
 
@@ -156,6 +153,7 @@ def add_lora(language: LanguageModel, *, rank: int, alpha: int, targets: Sequenc
         alpha: the adapters' output is scaled by alpha / rank.
         targets: last names of the layers, such as "q_proj".
         seed: for the random half of each adapter.
+
     Returns:
         How many numbers the adapters hold.
     Source: LoRA (arXiv:2106.09685), by the peft library.

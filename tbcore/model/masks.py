@@ -26,6 +26,7 @@ def visible(dialogue: Tensor, segment: Tensor, anchor: Tensor) -> Tensor:
         dialogue: int [... s], number of the dialogue within its row; `PADDING` for padding.
         segment: int [... s], 0 for the main sequence, k for the k-th caption branch.
         anchor: int [... s], for branch columns the column of the first slot of their picture; else unused.
+
     Returns:
         bool [... s s]; True: may read.
     Source: TextBind (arXiv:2309.08637), with the leak between captions of its released collator closed.

@@ -43,6 +43,7 @@ def splice(words: Tensor, pictures: Tensor, slots: Tensor) -> Tensor:
         words: float[b s d_lm].
         pictures: float[i q d_lm].
         slots: int[i q], counted over all rows.
+
     Returns:
         float[b s d_lm]; `words` is left as it is.
     """
@@ -116,9 +117,17 @@ class MIMForConditionalGeneration(PreTrainedModel):
         features: Tensor,
         num_items_in_batch: int | Tensor | None = None,
     ) -> MIMOutput:
-        """Predict the target of every supervised column; the arguments are the fields of `Batch`.
+        """Predict the target of every supervised column.
 
         Args:
+            ids: this and the following are the fields of `Batch`: int[b s].
+            targets: int[b s].
+            position: int[b s].
+            dialogue: int[b s].
+            segment: int[b s].
+            anchor: int[b s].
+            slots: int[i q].
+            features: float[i p d_vis].
             num_items_in_batch: supervised columns over all micro-batches and processes. The summed loss is divided
                 by it, so that their losses add up to the mean; None: the number in this batch.
         """

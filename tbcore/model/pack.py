@@ -1,13 +1,13 @@
 """From a dialogue to columns: ids, targets, slots, and who may read whom. Then many dialogues to one batch.
 
-    column  word      target     position  segment
-    ...     sure      <start>    5         0        the column before a picture learns to open a caption
-    6       <image>   -          6         0        slots of the picture, filled with vectors
-    9       <image>   then       9         0        the last slot learns the text that follows
-    ...
-    19      <start>   a          6         1        the caption branch: starts again at its picture's position,
-    20      a         cat        7         1        sees what precedes the picture (its anchor, column 6), and itself
-    21      cat       <end>      8         1
+column  word      target     position  segment
+...     sure      <start>    5         0        the column before a picture learns to open a caption
+6       <image>   -          6         0        slots of the picture, filled with vectors
+9       <image>   then       9         0        the last slot learns the text that follows
+...
+19      <start>   a          6         1        the caption branch: starts again at its picture's position,
+20      a         cat        7         1        sees what precedes the picture (its anchor, column 6), and itself
+21      cat       <end>      8         1
 """
 
 from __future__ import annotations
@@ -139,9 +139,13 @@ def encode(dialogue: Dialogue, layout: Layout, *, max_columns: int | None = None
     in the middle. A last user turn without an answer teaches nothing and is left out too.
 
     Args:
+        dialogue: what to encode.
+        layout: how.
         max_columns: most columns, main sequence and branches together; None: no limit.
+
     Returns:
         The example, or None if not even the first exchange fits (or there is none).
+
     Raises:
         DialogueError: turns do not alternate from the user, or an assistant's picture has an empty caption.
     """

@@ -54,9 +54,7 @@ class MIMProcessor(ProcessorMixin):
         self.layout = Layout(ChatText(tokenizer), n_queries, vocab_size, start, start + 1, history)
 
     @classmethod
-    def for_model(
-        cls, model: MIMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase
-    ) -> MIMProcessor:
+    def for_model(cls, model: MIMForConditionalGeneration, tokenizer: PreTrainedTokenizerBase) -> MIMProcessor:
         """The processor that belongs to a model."""
         size = int(getattr(model.vision, "size", 64))
         return cls(tokenizer, model.config.n_queries, model.language.vocab_size, size, model.config.history)
@@ -86,8 +84,10 @@ def fit_picture(source: Image | NDArray[np.uint8] | Path | str, *, size: int) ->
     Args:
         source: a file, an open Pillow picture, or uint8[y x 3].
         size: side of the square in pixels.
+
     Returns:
         uint8[size size 3], RGB.
+
     Raises:
         InputError: the file cannot be read, or its header claims more than `MAX_PIXELS`.
     """

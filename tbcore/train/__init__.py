@@ -1,0 +1,8 @@
+"""Training: how the parts learn, and how it is known that they did.
+
+pretrain_tower, pretrain_painter   the two shipped checkpoints, on postcards     postcards   their fresh batches
+prealign, stages, loop             the three steps of MIM                        corpus      what it trains on
+checkpoint                         saved and resumed                             evaluate, scores   measured
+"""
+
+__all__ = []

@@ -62,10 +62,13 @@ def frozen_hashes(model: MIMForConditionalGeneration) -> dict[str, str]:
     return {"vision": tensor_hash(model.vision.state_dict()), "language": tensor_hash(language)}
 
 
-def save_delta(model: MIMForConditionalGeneration, folder: Path | str, *, notes: Mapping[str, Any] | None = None) -> Path:
+def save_delta(
+    model: MIMForConditionalGeneration, folder: Path | str, *, notes: Mapping[str, Any] | None = None
+) -> Path:
     """Write what was learned, the config, and the hashes of the frozen parts; whole or not at all.
 
     Args:
+        model: what was trained.
         folder: made, or replaced.
         notes: whatever should be remembered with it, as JSON.
     """
@@ -84,6 +87,7 @@ def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[s
 
     Args:
         model: changed in place, freshly built.
+        folder: written by `save_delta`.
 
     Returns:
         The notes saved with it.

@@ -82,7 +82,11 @@ def dialogue_source(
     """Encode dialogues and let the tower see their pictures.
 
     Args:
+        name: of the source.
         dialogues: each with one picture uint8[y x 3] per caption.
+        processor: makes columns.
+        bank: keeps the features.
+        share: see `Source`.
         max_columns: longer dialogues lose whole trailing exchanges.
 
     Raises:
@@ -188,7 +192,7 @@ class Corpus:
 
     def batch(self, step: int, progress: float) -> Batch:
         """What this step learns from: about `stage.columns` columns, packed."""
-        rng = stream(self.seed, f"{self.stage.name} batch {step}")
+        rng, other = (stream(self.seed, f"{self.stage.name} {what} {step}") for what in ("batch", "redrawn"))
         examples: list[Example] = []
         rows: list[list[int]] = []
         columns = 0
@@ -199,7 +203,7 @@ class Corpus:
             if examples and columns + len(example) > self.stage.columns:
                 break
             examples.append(example)
-            rows.append([self._row(row, rng, progress) for row in source.rows[number]])
+            rows.append([self._row(row, other, progress) for row in source.rows[number]])
             columns += len(example)
         features = self.bank[[row for each in rows for row in each]]
         return collate(examples, features.split([len(each) for each in rows]), columns=self.stage.row)

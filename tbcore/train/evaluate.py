@@ -64,7 +64,7 @@ def wilson(right: int, total: int) -> Share:
     z, share = 1.959964, right / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return Share(right, total, share, max(0.0, centre - reach), min(1.0, centre + reach))
+    return Share(right, total, share, max(0.0, centre - reach) if right else 0.0, min(1.0, centre + reach))
 
 
 def blank_pictures(count: int, *, size: int = 64, grey: int = 128) -> NDArray[np.uint8]:
@@ -85,15 +85,19 @@ def answer_all(
     """Answer many prompts, a batch at a time, those of like length together.
 
     Args:
+        model: answers.
+        processor: of the model.
+        prompts: conversations that end with the user.
+        painter: draws; None: nothing is drawn.
+        settings: lengths, sampling, seeds.
+        batch: how many are written in step.
         watch: called with the number of answers so far.
     """
     order = sorted(range(len(prompts)), key=lambda k: sum(len(turn.parts) for turn in prompts[k].turns))
     replies: dict[int, Reply] = {}
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        answers = generate(
-            model, processor.layout, [prompts[k] for k in chosen], painter=painter, settings=settings
-        )
+        answers = generate(model, processor.layout, [prompts[k] for k in chosen], painter=painter, settings=settings)
         replies.update(zip(chosen, answers, strict=True))
         if watch is not None:
             watch(len(replies))
@@ -139,7 +143,8 @@ def decisions(
         features = bank[[row for each in rows for row in each]].split([len(each) for each in rows])
         packed = collate(examples, features)
         out = model(**packed)
-        assert out.logits is not None and out.columns is not None
+        assert out.logits is not None
+        assert out.columns is not None
         chosen = emitted[out.logits.argmax(dim=-1)]
         main = packed.segment.flatten()[out.columns] == 0
         wanted = packed.targets.flatten()[out.columns]
@@ -171,6 +176,9 @@ def text_perplexity(
     """How surprised the language model is by plain text, per token; the whole vocabulary counts, however it is sliced.
 
     Args:
+        model: measured.
+        processor: of the model.
+        texts: plain text.
         with_adapters: False measures the language model as it was before training.
     """
     language = model.language
@@ -203,13 +211,17 @@ def _silence_adapters(language: nn.Module) -> dict[nn.Module, float]:
 
 
 def linear_probe(
-    train: Tensor, train_labels: NDArray[np.bool_], test: Tensor, *, steps: int = 300, seed: int = 0
+    train: Tensor, train_labels: NDArray[np.bool_], test: Tensor, *, penalty: float = 0.03
 ) -> NDArray[np.float32]:
     """What a linear reader finds in frozen features: a score for each label, above 0 where it says yes.
 
+    Ridge regression, solved exactly over pairs of pictures, for there are more features than pictures.
+
     Args:
-        train: float[n p d_vis]; test: float[m p d_vis].
+        train: float[n p d_vis].
         train_labels: bool[n k], such as "a tiger is on the picture".
+        test: float[m p d_vis].
+        penalty: on the length of the weights, in mean squared lengths of a picture's features.
 
     Returns:
         float32[m k].
@@ -217,16 +229,8 @@ def linear_probe(
     mean, spread = train.flatten(1).float().mean(dim=0), train.flatten(1).float().std(dim=0) + 1e-3
     seen, unseen = ((part.flatten(1).float() - mean) / spread for part in (train, test))
     labels = torch.from_numpy(train_labels).float()
-    weight = torch.zeros(seen.shape[1], labels.shape[1], requires_grad=True)
-    bias = torch.full((labels.shape[1],), -2.0, requires_grad=True)
-    optimizer = torch.optim.Adam([weight, bias], lr=3e-3, weight_decay=1e-4)
-    generator = torch.Generator().manual_seed(seed)
-    for _ in range(steps):
-        rows = torch.randint(len(seen), (256,), generator=generator)
-        loss = nn.functional.binary_cross_entropy_with_logits(seen[rows] @ weight + bias, labels[rows])
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-    return (unseen @ weight + bias).detach().numpy()
-
-
+    base = labels.mean(dim=0)
+    alike = seen @ seen.T
+    alike.diagonal().add_(penalty * alike.diagonal().mean())
+    mixture = torch.linalg.solve(alike, labels - base)
+    return (unseen @ (seen.T @ mixture) + base - 0.5).numpy()

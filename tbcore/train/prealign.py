@@ -71,6 +71,7 @@ def prealign(
         rows: row of each picture in the bank.
         words: of each caption, from `caption_words`; at most one per query.
         budget: when to end.
+        stage: rates.
         batch: pictures per step.
         seed: of the order.
     """

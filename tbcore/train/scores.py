@@ -81,7 +81,10 @@ def probe_things(train: Tensor, train_scenes: Sequence[Scene], test: Tensor, tes
     It takes as many of its best guesses as there are things. What it misses, the tower does not tell plainly.
 
     Args:
-        train, test: float[n p d_vis], features of the scenes' pictures.
+        train: float[n p d_vis], features of the pictures it learns from.
+        train_scenes: what they show.
+        test: float[m p d_vis], features of the pictures it reads.
+        test_scenes: what they show.
     """
     nouns = tuple(SPRITES)
     place = {noun: k for k, noun in enumerate(nouns)}

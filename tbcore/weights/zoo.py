@@ -42,8 +42,8 @@ FULL_VOCABULARY = 49_408
 
 
 def write_hashes(folder: Path = ZOO) -> None:
-    """Write hashes.json for all files below `folder`."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file() and path.name != "hashes.json")
+    """Write hashes.json for all files of the parts, each a folder below `folder`."""
+    files = sorted(path for path in folder.glob("*/**/*") if path.is_file())
     hashes = {path.relative_to(folder).as_posix(): sha256_of(path) for path in files}
     (folder / "hashes.json").write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
 

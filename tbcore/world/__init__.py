@@ -6,3 +6,5 @@ captions             scene <-> words            edits      scene -> scene
 dialogues            simulated conversations    answers    words -> facts
 splits               what nothing may train on  pairs      a folder of pictures and captions
 """
+
+__all__ = []

@@ -12,7 +12,7 @@ from tbcore.seeds import stream
 from tbcore.store import write_jsonl
 from tbcore.world.captions import caption
 from tbcore.world.render import render
-from tbcore.world.scenes import Scene, sample_scene, topic_of
+from tbcore.world.scenes import CLEAR, Scene, sample_scene, topic_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,7 +28,7 @@ def write_pictures(folder: Path, scenes: dict[str, Scene]) -> None:
 
 
 def write_postcards(folder: Path, *, n: int, seed: int, split: str = "train") -> list[dict[str, Any]]:
-    """Write `n` different postcards and their captions.
+    """Write `n` different postcards and their captions: a collection in which most topics have a place of their own.
 
     Args:
         folder: gets captions.jsonl and the pictures beside it.
@@ -58,7 +58,7 @@ def write_postcards(folder: Path, *, n: int, seed: int, split: str = "train") ->
 def _different(rng: np.random.Generator, split: str) -> Iterator[Scene]:
     seen: set[Scene] = set()
     while True:
-        scene = sample_scene(rng, split=split)
+        scene = sample_scene(rng, split=split, habits=CLEAR)
         if scene not in seen:
             seen.add(scene)
             yield scene

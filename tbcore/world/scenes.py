@@ -14,7 +14,18 @@ from tbcore.world.sprites import SPRITES, TOPICS, nouns_of
 if TYPE_CHECKING:
     import numpy as np
 
-__all__ = ["BACKDROPS", "FAVOURITE_BACKDROPS", "FRAMES", "Scene", "sample_scene", "slot_names", "topic_of"]
+__all__ = [
+    "BACKDROPS",
+    "CLEAR",
+    "FAVOURITE_BACKDROPS",
+    "FRAMES",
+    "LOOSE",
+    "Habits",
+    "Scene",
+    "sample_scene",
+    "slot_names",
+    "topic_of",
+]
 
 FRAMES: tuple[str, ...] = ("red", "blue", "green", "yellow", "purple", "white")
 
@@ -29,6 +40,44 @@ FAVOURITE_BACKDROPS: dict[str, tuple[str, ...]] = {
     "music and art": ("starry night", "sunset"),
     "home and garden": ("rainy day", "sunset"),
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Habits:
+    """How strongly topics, backdrops and frames go together; shares in 0..1.
+
+    Attributes:
+        favourites: topic -> the backdrops its things are usually seen on.
+        favourite: share of scenes on a favourite backdrop of their topic.
+        stranger: share of larger scenes in which one thing may be of any topic.
+        frame: share of scenes with a frame.
+    """
+
+    favourites: Mapping[str, tuple[str, ...]]
+    favourite: float
+    stranger: float
+    frame: float
+
+
+LOOSE = Habits(favourites=FAVOURITE_BACKDROPS, favourite=0.6, stranger=0.3, frame=0.3)
+"""Habits of training and conversation: anything may stand anywhere, so little can be guessed."""
+
+CLEAR = Habits(
+    favourites={
+        "animals": ("green meadow",),
+        "sea life": ("open sea",),
+        "fruit": ("wooden table",),
+        "food": ("city street",),
+        "transport": ("desert",),
+        "sports": ("snowy hill",),
+        "music and art": ("starry night",),
+        "home and garden": ("rainy day",),
+    },
+    favourite=0.9,
+    stranger=0.15,
+    frame=0.1,
+)
+"""Habits of a collection that somebody gathered: each topic has its place, with exceptions."""
 
 _SLOTS: dict[int, tuple[str, ...]] = {1: ("middle",), 2: ("left", "right"), 3: ("left", "middle", "right")}
 
@@ -107,6 +156,7 @@ def sample_scene(
     topic: str | None = None,
     n_things: int | None = None,
     split: str | None = "train",
+    habits: Habits = LOOSE,
 ) -> Scene:
     """Draw a scene: mostly things of one topic on a backdrop that suits it, with exceptions.
 
@@ -116,6 +166,7 @@ def sample_scene(
         n_things: 1, 2 or 3, or None for any (weights 3 : 4 : 3).
         split: "train", "val" or "test" (nothing held out in any of them), "held-out" (at least one reason of
             `tbcore.world.splits.held_out`), or None for no condition.
+        habits: how strongly topics and backdrops go together.
 
     Raises:
         ValueError: unknown topic or split.
@@ -125,26 +176,26 @@ def sample_scene(
     if split not in ("train", "val", "test", "held-out", None):
         raise ValueError(f"sample_scene: split must be train, val, test, held-out or None; got {split!r}")
     for _ in range(10_000):
-        scene = _draw(rng, topic, n_things)
+        scene = _draw(rng, topic, n_things, habits)
         reasons = held_out(scene)
         if split is None or (bool(reasons) if split == "held-out" else not reasons and split_of(scene) == split):
             return scene
     raise ValueError(f"sample_scene: no scene with n_things={n_things} is in the split {split!r}")
 
 
-def _draw(rng: np.random.Generator, topic: str | None, n_things: int | None) -> Scene:
+def _draw(rng: np.random.Generator, topic: str | None, n_things: int | None, habits: Habits) -> Scene:
     chosen = TOPICS[int(rng.integers(len(TOPICS)))] if topic is None else topic
     count = int(rng.choice((1, 2, 3), p=(0.3, 0.4, 0.3))) if n_things is None else n_things
     names = nouns_of(chosen)
     things = [names[k] for k in rng.choice(len(names), size=count, replace=False)]
-    if count > 1 and rng.random() < 0.3:  # an exception: one thing of any topic
+    if count > 1 and rng.random() < habits.stranger:  # an exception: one thing of any topic
         stranger = tuple(SPRITES)[int(rng.integers(len(SPRITES)))]
         if stranger not in things:
             things[int(rng.integers(count))] = stranger
-    favourites = FAVOURITE_BACKDROPS[chosen]
-    if rng.random() < 0.6:
+    favourites = habits.favourites[chosen]
+    if rng.random() < habits.favourite:
         backdrop = favourites[int(rng.integers(len(favourites)))]
     else:
         backdrop = BACKDROPS[int(rng.integers(len(BACKDROPS)))]
-    frame = FRAMES[int(rng.integers(len(FRAMES)))] if rng.random() < 0.3 else None
+    frame = FRAMES[int(rng.integers(len(FRAMES)))] if rng.random() < habits.frame else None
     return Scene(backdrop, tuple(things), frame, int(rng.integers(2**31)))

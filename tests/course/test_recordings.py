@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tbcore.chat.messages import ordered_caption_hash
-from tbcore.course.labels import LABELLED_ON, RATERS, shipped_labels
+from tbcore.course.labels import LABELLED_ON, RATERS, recorded_candidates, shipped_labels
 from tbcore.course.recordings import (
     LABELS_FILE,
     groups_for,
@@ -17,7 +17,8 @@ from tbcore.course.recordings import (
     requests_for,
     with_pictures,
 )
-from tbcore.data.prompt import SECTIONS
+from tbcore.data.filter import funnel, judge_all
+from tbcore.data.prompt import CANARY, SECTIONS
 from tbcore.data.refine import latest, read_labels
 from tbcore.dialogue import Codec
 from tbcore.errors import InputError
@@ -88,6 +89,12 @@ def test_pictures_are_drawn_or_found_and_attached(tmp_path):
     assert pictures_of(groups_for("photos")[0], size=64)[0].shape == (64, 64, 3)
     with pytest.raises(InputError, match="lie nowhere known"):
         pictures_of(PictureGroup("g", "v", "t", ("a",), files=("x.png",)))
+
+
+def test_the_filter_keeps_what_it_kept_when_the_bands_were_written():
+    counts = funnel(judge_all(recorded_candidates(), canary=CANARY))
+    rejected = {rule: count for rule, count in counts.items() if count and rule != "kept"}
+    assert (counts["kept"], rejected) == (104, {"no_image": 2, "invalid_turns": 6})
 
 
 def test_shipped_labels_are_what_the_simulated_raters_say():

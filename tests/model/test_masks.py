@@ -13,19 +13,19 @@ def test_the_drawn_mask_is_the_mask():
     #         u I I a J J b c c d d
     segment = [0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 2]
     anchor = [0, 0, 0, 0, 0, 0, 0, 1, 1, 4, 4]
-    drawn = """
-        x..........
-        xx.........
-        xxx........
-        xxxx.......
-        xxxxx......
-        xxxxxx.....
-        xxxxxxx....
-        x......x...
-        x......xx..
-        xxxx.....x.
-        xxxx.....xx
-    """.split()
+    drawn = [
+        "x..........",
+        "xx.........",
+        "xxx........",
+        "xxxx.......",
+        "xxxxx......",
+        "xxxxxx.....",
+        "xxxxxxx....",
+        "x......x...",
+        "x......xx..",
+        "xxxx.....x.",
+        "xxxx.....xx",
+    ]
     mask = visible(torch.zeros(11, dtype=torch.long), torch.tensor(segment), torch.tensor(anchor))
     assert ["".join("x" if seen else "." for seen in row) for row in mask.tolist()] == drawn
 

@@ -1,0 +1,782 @@
+# %% [markdown]
+# # Learning to look
+#
+# At the start of this notebook the model describes pictures it has never looked at. At the end it names the
+# tiger, the apple and the beach of postcards that nobody has shown it before, and when you ask for a picture it
+# decides to draw. In between lies less training than you may think, because almost nothing has to be learned.
+# And at one moment, before the language model has been trained *at all*, it begins to see. We will stop there
+# and look.
+
+# %% [markdown]
+# <!-- roadmap -->
+
+# %% [markdown]
+# ## What you will be able to do
+#
+# - **train** the seam between a frozen tower and a language model in three steps, and say what each is for;
+# - **watch** training as it runs, and **resume** it after an interrupt, bit by bit the same;
+# - **check** the signals that separate learning from luck: loss, blank pictures, wrong pictures, frozen parts;
+# - **measure** on held-out pictures with intervals, and put chance beside every number;
+# - **tell** what the training cost the model's plain text.
+
+# %% [markdown]
+# ## What you need
+#
+# The parts of notebook 05. The conversations of notebook 04 (`dialogues.jsonl` and `pictures/`), which we read;
+# if 04 has not run here, small starter files stand in and a banner says so. The word *loss* should mean
+# something to you: the surprise, in nats per token, at what really comes next.
+#
+# <!-- cost-card -->
+
+# %% tags=["parameters"]
+profile: str = "laptop"  # smoke | laptop | gpu
+seed: int = 0  # every random stream derives from it
+run_dir: str = "runs/laptop"  # where this chain keeps its files; relative = from the project's root
+refresh: bool = False  # True: redo work that is already done
+
+# %%
+import tempfile
+from collections import Counter
+from dataclasses import asdict, replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+
+from tbcore.course import checks, figures, lesson, quizzes
+from tbcore.model.decode import DecodeSettings, Prompt
+from tbcore.model.painter.pipeline import PostcardPainter, load_painter
+from tbcore.records import Dialogue, Pair, Turn
+from tbcore.seeds import stream
+from tbcore.store import read_json, read_jsonl, write_jsonl
+
+# %%
+from tbcore.train import corpus as training_data
+from tbcore.train import evaluate, scores
+from tbcore.train.build import assemble
+from tbcore.train.checkpoint import delta_tensors, frozen_hashes, load_delta, save_delta
+from tbcore.train.corpus import Corpus, dialogue_source
+from tbcore.train.features import FeatureBank
+from tbcore.train.kept import CURVE, train_in
+from tbcore.train.loop import Training, train
+from tbcore.train.prealign import caption_words, prealign, word_accuracy
+from tbcore.train.stages import ALIGN, INSTRUCT, Budget
+from tbcore.train.wishes import draw_wishes, score_wishes
+from tbcore.world.captions import caption
+from tbcore.world.dialogues import simulate
+from tbcore.world.render import render_many
+from tbcore.world.scenes import sample_scene
+
+# %%
+step = lesson.open("06_training", profile=profile, seed=seed, run_dir=run_dir, refresh=refresh)
+p = step.profile
+filtered = step.upstream("04_filtering")
+model, processor = assemble(seed=seed)
+print("the language model computes in", str(model.language.dtype).removeprefix("torch."))
+
+# %% [markdown]
+# ## What may be learned from, and what may not
+#
+# We need two heaps of postcards that share nothing. From the first we learn. The second, the **held-out** heap,
+# is for the examination, and nothing that trains ever looks at it. Each scene belongs to one heap by a fixed
+# rule, so the two cannot mix, whatever the seed.
+
+# %%
+rng = stream(seed, "practice scenes")
+practice = [sample_scene(rng, split="train") for _ in range(p.n_captions)]
+held_out = scores.held_out_scenes(stream(seed, "held-out scenes"), p.n_eval_pictures)
+assert not set(practice) & set(held_out)
+print(f"{len(practice)} postcards to learn from, {len(held_out)} held out, none in both")
+
+# %%
+shown = held_out[:4]
+checks.show(
+    figures.gallery(render_many(shown), [caption(scene) for scene in shown]),
+    alt=f"Four of the held-out postcards with their captions: {'; '.join(caption(scene) for scene in shown)}.",
+)
+
+# %% [markdown]
+# The tower is frozen, so it gives the same features for the same picture every time. Looking once is enough: a
+# **bank** keeps what it saw. That alone saves a good part of the training time, and it is only legal *because*
+# the tower never changes.
+
+# %%
+bank = FeatureBank(model.vision)
+exam_rows = bank.add(render_many(held_out))
+exam = bank[exam_rows]
+greys = np.concatenate([evaluate.blank_pictures(1, grey=grey) for grey in (40, 90, 140, 190, 240)])
+nothing = bank[bank.add(greys)]
+print("features of the held-out pictures:", list(exam.shape), exam.dtype)
+
+# %% [markdown]
+# ## What would a blind model score?
+#
+# Before any score, the score of somebody who does not look. The best blind strategy is to say the *most frequent*
+# answer every time.
+#
+# **Exercise 06.1 (warm-up, 2 minutes).** Which share does that get right?
+
+
+# %% tags=["exercise"]
+def blind_share(answers):
+    """The share of right answers of somebody who always gives the most frequent one."""
+    answer = None
+    # solution
+    answer = Counter(answers).most_common(1)[0][1] / len(answers)
+    # end solution
+    return answer
+
+
+# %% tags=["check"]
+checks.check("06.1", blind_share)
+
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. One divided by the number of *different* answers is right only if all are equally frequent.
+# 2. `collections.Counter(answers).most_common(1)` gives the winner and its count.
+#
+# </details>
+
+# %%
+luck = scores.chance(held_out)
+print(f"by chance on these pictures: backdrop {luck['backdrop']:.1%}, all things in their places {luck['things']:.1%}")
+
+# %% [markdown]
+# And this is what the untrained model says. We keep its answers to a part of the held-out pictures; after each
+# step of the training it will answer the same ones again.
+
+# %%
+some = slice(0, max(4, p.n_eval_pictures // 5))
+longest = min(40, p.max_new_tokens)
+
+
+def look_again():
+    """What the model says of the first held-out pictures, as it is now."""
+    return evaluate.describe(model, processor, exam[some], max_tokens=longest)
+
+
+def show_answers(texts, stage):
+    """Four pictures with what is said of them, and the score of all answers."""
+    seen = scores.score_texts(texts, held_out[some])
+    alt = f"Held-out postcards and what the model says {stage}: {' / '.join(texts[:4])}"
+    checks.show(figures.gallery(render_many(shown), texts[:4]), alt=alt)
+    print(f"{stage}: {seen}")
+
+
+said = {"untrained": step.make("said_untrained.json", look_again)}
+show_answers(said["untrained"], "untrained")
+base_hashes = frozen_hashes(model)
+
+# %% [markdown]
+# Fluent, and about nothing. One more thing to write down *before* we touch anything: how the model does in
+# plain chat without pictures, which we would like to keep.
+
+# %%
+PLAIN = ("What is the capital of France?", "Give me a tip for a good night's sleep.")
+
+
+def chat_plainly():
+    """Answers to questions without pictures."""
+    prompts = [Prompt((Turn("user", (text,)),)) for text in PLAIN]
+    replies = evaluate.answer_all(model, processor, prompts, settings=DecodeSettings(max_tokens=p.max_new_tokens))
+    return [reply.text for reply in replies]
+
+
+plain_before = step.make("plain_before.json", chat_plainly)
+for question, answer in zip(PLAIN, plain_before, strict=True):
+    print(f"{question}\n    {answer}")
+
+# %% [markdown]
+# ## Step 0: borrow the words
+#
+# The paper's first stage runs the whole language model on every picture, for millions of pictures (TextBind, Li
+# et al., Findings of ACL 2024, arXiv 2309.08637, the section on training). We have two cores and minutes. So we
+# put a step in front that is ours, not the paper's: **pre-alignment**. It does not run the language model at
+# all.
+#
+# The idea: a word, for the language model, is a row of its embedding table. If query *k* of the connector gives
+# a vector close to the row of the caption's *k*-th word, then the language model ought to read it *as that
+# word*, and nobody has to teach it anything. So we train the connector alone to name the words of the caption,
+# with the language model's own table as the list of possible answers.
+
+# %%
+texts = [caption(scene) for scene in [*practice, *held_out]]
+words = caption_words(texts, processor.layout.text, n_queries=model.config.n_queries)
+words, exam_words = words[: len(practice)], words[len(practice) :]
+pieces = [processor.layout.text.decode([word]) for word in words[0]]
+print(caption(practice[0]), "\n->", pieces)
+
+
+# %%
+def watched(steps, label, lines=8):
+    """Pass the steps on, and say now and then where we are: a curve for people who read logs."""
+    said_at = -1
+    for one in steps:
+        if int(one.progress * lines) > said_at:
+            said_at = int(one.progress * lines)
+            print(
+                f"{label}: {one.progress:4.0%}  update {one.number:4}  loss {one.loss:6.3f}  {one.seconds:4.0f} s",
+                flush=True,
+            )
+        yield one
+
+
+def prealign_into(path):
+    """Train the connector to name words, and keep it with its curve."""
+    rows = bank.add(render_many(practice))
+    budget = Budget(steps=p.prealign_steps, seconds=p.prealign_seconds)
+    steps = prealign(model, bank, rows, words, budget=budget, batch=p.prealign_batch, seed=seed)
+    curve = [asdict(one) for one in watched(steps, "pre-alignment")]
+    save_delta(model, path, notes={"step": "prealign", "seed": seed})
+    write_jsonl(path / CURVE, curve)
+
+
+# %%
+folders = {"pre-aligned": step.folder("prealigned", prealign_into)}
+load_delta(model, folders["pre-aligned"])
+
+
+def curve_of(stage, name="loss"):
+    """One column of a stage's curve."""
+    return np.array([row[name] for row in read_jsonl(folders[stage] / CURVE)])
+
+
+def smooth(values):
+    """Means over a window of a twentieth of the curve."""
+    width = max(1, len(values) // 20)
+    return np.convolve(values, np.ones(width) / width, mode="valid")
+
+
+figure, grid = figures.axes(1, 2, height=3.2)
+grid[0, 0].plot(smooth(curve_of("pre-aligned")), color=figures.PALETTE[0])
+grid[0, 0].set(xlabel="update", ylabel="loss")
+grid[0, 1].plot(smooth(curve_of("pre-aligned", "words_right")), color=figures.PALETTE[2], linestyle="--")
+grid[0, 1].set(xlabel="update", ylabel="share of words named", ylim=(0, 1))
+rise = curve_of("pre-aligned", "words_right")
+checks.show(
+    figure, alt=f"Pre-alignment: words named rightly go from {rise[0]:.0%} to {rise[-1]:.0%} while the loss falls."
+)
+
+# %% [markdown]
+# That was the *practice* heap. Now held-out pictures, and still no language model: for each query we look up
+# the word whose row is nearest. By hand it is three lines:
+
+# %%
+vocabulary = sorted({word for row in words for word in row})
+table = model.get_input_embeddings().weight.detach()[vocabulary].float()
+for scene, features in zip(shown, exam, strict=False):
+    named = (model.connector(features[None].float())[0] @ table.T).argmax(dim=-1)
+    reads = [processor.layout.text.decode([vocabulary[k]]).strip() for k in named.tolist()]
+    print(f"{caption(scene)}\n    reads: {' '.join(reads)}")
+
+# %%
+share, whole = word_accuracy(model, bank, exam_rows, exam_words)
+print(f"held out: {share:.1%} of words named rightly, {whole:.1%} of captions complete")
+
+# %% [markdown]
+# ## The moment before
+#
+# Now please stop and think. The language model has not been trained. Not one of its weights has changed since
+# somebody else finished it. It has never met a vector that was not the row of a word. What will it say when we
+# hand it sixteen vectors that only *resemble* rows of words?
+
+# %%
+said["pre-aligned"] = step.make("said_prealigned.json", look_again)
+show_answers(said["pre-aligned"], "pre-aligned")
+
+# %% [markdown]
+# Compare with the same four pictures above. Whatever is right here, the language model read it *as if it were
+# text*. Where it is wrong, it often has the right words in an odd sentence, or chats about them instead of
+# describing. It can see a little, and nobody has told it *what to do* with what it sees. That is what the two
+# stages are for.
+#
+# ## Resuming, shown on a few steps
+#
+# Training gets interrupted: a lid is closed, a battery dies. A run that has to start again from zero is a run
+# people do not start. Ours saves model, optimizer and the number of the step; and each batch is a function of
+# that number, so the order of the data comes back too. Claim: stopping and resuming changes *nothing*. Test:
+# four steps straight, then two steps, a "crash", and two more.
+
+
+# %%
+@cache
+def caption_source(n):
+    """One question and one answer for each of the first n postcards: what is in this picture?"""
+    scenes = practice[:n]
+    pairs = [Pair(f"practice-{k}", "", caption(scene), "postcards") for k, scene in enumerate(scenes)]
+    pictures = ([picture] for picture in render_many(scenes))
+    asked = training_data.caption_dialogues(pairs, seed=seed)
+    return dialogue_source("captions", zip(asked, pictures, strict=True), processor=processor, bank=bank, share=0.2)
+
+
+few = caption_source(24)
+tiny_stage = replace(ALIGN, name="align, tiny", columns=96, row=96)
+tiny_corpus = Corpus([few], bank, tiny_stage, seed=seed)
+model.slice_head(training_data.kept_ids([few], vocab_size=processor.vocab_size))
+
+
+def fresh_run():
+    """The tiny run from its very beginning."""
+    load_delta(model, folders["pre-aligned"])
+    model.slice_head(training_data.kept_ids([few], vocab_size=processor.vocab_size))
+    return Training(model, tiny_stage, Budget(steps=4), data=tiny_corpus.digest)
+
+
+# %%
+straight = [one.loss for one in train(fresh_run(), tiny_corpus.batch)]
+
+with tempfile.TemporaryDirectory() as place:
+    run = fresh_run()
+    steps = train(run, tiny_corpus.batch)
+    halted = [next(steps).loss, next(steps).loss]
+    run.save(Path(place) / "state")
+    run = fresh_run()  # the crash: everything in memory is as before the first step
+    run.resume(Path(place) / "state")
+    halted += [one.loss for one in train(run, tiny_corpus.batch)]
+print("straight:   ", [f"{loss:.6f}" for loss in straight])
+print("interrupted:", [f"{loss:.6f}" for loss in halted])
+assert np.allclose(straight, halted, rtol=1e-4)
+
+# %% [markdown]
+# The same numbers. If the third differed, the optimizer's memory would be missing; if all differed, the order of
+# the data. And which parts did these steps move?
+
+# %%
+before = load_file(folders["pre-aligned"] / "delta.safetensors")
+moved = {name for name, value in delta_tensors(model).items() if not value.equal(before[name])}
+print("moved:", {name.split(".")[0] for name in moved}, f"({len(moved)} tensors); woken numbers: {run.woken}")
+assert frozen_hashes(model) == base_hashes
+assert all(name.startswith("connector.") for name in moved)
+load_delta(model, folders["pre-aligned"])
+
+# %% [markdown]
+# Only the connector. The hashes of the tower and of the language model are what they were when we loaded them.
+# A frozen part that moves is the most expensive silent fault in this trade, because the result still looks like
+# learning.
+#
+# ## Stage 1: alignment
+#
+# Now the language model runs, frozen, and the gradient flows *through* it into the connector. The task is
+# plain: a picture and a question, and the caption as the answer. One cross-entropy over the words of the
+# answer.
+
+
+# %%
+def align_into(path):
+    """Stage 1; `train_in` keeps curve and state in the folder on the way, so an interrupt costs little."""
+    stage = replace(ALIGN, columns=48 * p.stage1_batch)
+    corpus = Corpus([caption_source(len(practice))], bank, stage, seed=seed)
+    model.slice_head(training_data.kept_ids(corpus.sources, vocab_size=processor.vocab_size))
+    budget = Budget(steps=p.stage1_steps, seconds=p.stage1_seconds)
+    list(watched(train_in(path, model, stage, corpus, budget), "stage 1"))
+
+
+# %%
+folders["stage 1"] = step.folder("aligned", align_into)
+load_delta(model, folders["stage 1"])
+said["stage 1"] = step.make("said_aligned.json", look_again)
+show_answers(said["stage 1"], "after stage 1")
+
+# %% [markdown]
+# It stopped chatting and started describing. Look at *which* mistakes are left. The backdrop covers most of the
+# patches, and there are only ten of them: it comes first. Things are small, there are many, and they have
+# places. A model that names the right things in the wrong order has learned *what* before *where*.
+#
+# ## Stage 2: manners
+#
+# A describing machine is not a partner in a conversation. Stage 2 trains on whole conversations: questions,
+# comparisons, refusals, small talk, and drawings, each packed with its caption branches as in notebook 05. Four
+# sources are mixed:
+#
+# | source | what it teaches |
+# |---|---|
+# | simulated conversations | every kind of turn, with a known right answer |
+# | recorded conversations (notebook 04) | how people really talk: a teacher wrote them |
+# | captions | not to forget stage 1 |
+# | plain chat | not to forget the world without pictures |
+
+
+# %%
+def recorded_source():
+    """The conversations that survived the filters, with their pictures; those to be tested on stay out."""
+    kept = set(read_json(filtered / "splits.json")["train"])
+    rows = [Dialogue.from_json(row) for row in read_jsonl(filtered / "dialogues.jsonl") if row["id"] in kept]
+    told = [(one, training_data.folder_pictures(one, filtered, processor=processor)) for one in rows]
+    return dialogue_source("recorded", told, processor=processor, bank=bank, share=0.15)
+
+
+@cache
+def conversations():
+    """All sources of stage 2 with their shares."""
+    walks = simulate(seed, p.n_simulated, split="train")
+    simulated = [(one.dialogue, render_many(one.scenes) if one.scenes else ()) for one in walks]
+    return (
+        dialogue_source("simulated", simulated, processor=processor, bank=bank, share=0.6),
+        recorded_source(),
+        caption_source(len(practice)),
+        dialogue_source(
+            "chat", [(one, ()) for one in training_data.plain_chat()], processor=processor, bank=bank, share=0.05
+        ),
+    )
+
+
+def as_text(dialogue):
+    """A conversation in plain lines; pictures as their captions."""
+    for turn in dialogue.turns:
+        parts = (part if isinstance(part, str) else f"[{dialogue.captions[part.index]}]" for part in turn.parts)
+        print(f"{turn.role:>10}: {''.join(parts)}")
+
+
+as_text(simulate(seed, 3, split="train", exchanges=(3, 3))[0].dialogue)
+
+# %%
+recorded = recorded_source()
+print(
+    f"recorded: {len(recorded.examples)} conversations fit, {len(recorded.skipped)} are too long even for one exchange"
+)
+as_text(
+    next(
+        Dialogue.from_json(row)
+        for row in read_jsonl(filtered / "dialogues.jsonl")
+        if row["id"] == recorded.examples[0].id
+    )
+)
+
+# %% [markdown]
+# The language model now has to *say* new things, such as `<start>`, so a little of it must learn too: low-rank
+# adapters beside the queries and values of every layer, and the rows of the three control tokens. Its own
+# weights stay frozen. (The paper trains the whole language model at this point; on two cores we cannot.)
+
+# %%
+if model.config.lora is None:
+    print(f"adapters added: {model.add_lora(rank=8, alpha=16):,} numbers")
+held_out_talks = simulate(seed, max(4, p.n_eval_turns // 2), split="test")
+talks = [(one.dialogue, render_many(one.scenes) if one.scenes else ()) for one in held_out_talks]
+talk_source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
+
+
+def instruct_into(path):
+    """Stage 2. The head may also name words that only the examination uses; nothing is learned from them."""
+    stage = replace(INSTRUCT, columns=96 * p.stage2_batch, row=max(INSTRUCT.row, p.max_positions // 2))
+    corpus = Corpus(conversations(), bank, stage, seed=seed)
+    for source in corpus.sources:
+        print(f"{source.name:10} {len(source.examples):5} conversations, share {source.share:.2f}")
+    model.slice_head(training_data.kept_ids([*corpus.sources, talk_source], vocab_size=processor.vocab_size))
+    budget = Budget(steps=p.stage2_steps, seconds=p.stage2_seconds)
+    list(watched(train_in(path, model, stage, corpus, budget), "stage 2"))
+
+
+# %%
+folders["stage 2"] = step.folder("checkpoint", instruct_into)
+load_delta(model, folders["stage 2"])
+said["stage 2"] = step.make("said_instructed.json", look_again)
+show_answers(said["stage 2"], "after stage 2")
+
+# %%
+figure, grid = figures.axes(1, 2, height=3.2)
+for place, stage, color in ((grid[0, 0], "stage 1", 0), (grid[0, 1], "stage 2", 2)):
+    losses = curve_of(stage)
+    place.plot(losses, color=figures.PALETTE[color], alpha=0.35, label="each update")
+    offset = (len(losses) - len(smooth(losses))) // 2
+    place.plot(
+        np.arange(len(smooth(losses))) + offset,
+        smooth(losses),
+        color=figures.PALETTE[color],
+        linewidth=2.5,
+        label="mean",
+    )
+    place.set(title=stage, xlabel="update", ylabel="loss")
+    place.legend()
+ends = {stage: (curve_of(stage)[:5].mean(), curve_of(stage)[-5:].mean()) for stage in ("stage 1", "stage 2")}
+told = "; ".join(f"{stage} from {first:.2f} to {last:.2f}" for stage, (first, last) in ends.items())
+checks.show(figure, alt=f"Loss over updates: {told}.")
+
+# %% [markdown]
+# The two curves cannot be compared with each other: stage 2 predicts other things. Within one curve, three
+# shapes should worry you: one that does not fall, one that falls and then jumps, and one that ends in a number
+# that is not finite. For the last our loop stops by itself and names the step and its conversations.
+#
+# **Exercise 06.2.** Large batches are often computed in pieces. Each piece reports the *mean* loss of its
+# supervised tokens. What is the mean over all? (It is a fault found in many training scripts.)
+
+
+# %% tags=["exercise"]
+def joined_mean(means, counts):
+    """The mean loss over all tokens, from the mean and the number of tokens of each piece."""
+    answer = None
+    # solution
+    answer = sum(mean * count for mean, count in zip(means, counts, strict=True)) / sum(counts)
+    # end solution
+    return answer
+
+
+# %% tags=["check"]
+checks.check("06.2", joined_mean)
+
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. A piece with one token must not weigh as much as a piece with a hundred.
+# 2. Undo each mean first: mean times count is the piece's sum.
+#
+# </details>
+#
+# ## The examination
+#
+# All scores in one go, on held-out material only:
+#
+# - **backdrop, things**: what it says of held-out pictures. "All things" counts only if every thing is named in
+#   its place.
+# - **blank**: the same questions about grey squares, scored as if the pictures had been there.
+# - **talk or draw**: turns of held-out conversations; does it open a picture exactly where one is due?
+# - **drawn scene**: it is asked for a picture, writes a caption, the painter paints, and an exact reader says
+#   what is on the picture. All of it must be right.
+# - **probe**: a linear reader on the tower's features. What it finds is there for the taking.
+
+# %%
+painter = PostcardPainter(load_painter(), steps=p.painter_steps)
+
+
+def examine():
+    """Every score as a share with its interval, and what was said and drawn."""
+    told, blind = (evaluate.describe(model, processor, seen, max_tokens=longest) for seen in (exam, nothing))
+    answers = {"seen": told, "blank": (blind * len(told))[: len(told)], "other picture": told[1:] + told[:1]}
+    seen = {name: scores.score_texts(texts, held_out) for name, texts in answers.items()}
+    shares = {f"backdrop, {name}": one.backdrop for name, one in seen.items()}
+    shares |= {f"things, {name}": one.things for name, one in seen.items()}
+    known = bank[bank.add(render_many(practice[:2000]))]
+    shares["things, probe"] = scores.probe_things(known, practice[:2000], exam, held_out)
+    verdicts = evaluate.decisions(model, processor, talk_source, bank)[: p.n_eval_turns]
+    shares["talk or draw"] = evaluate.wilson(sum(verdicts), len(verdicts))
+    wishes = draw_wishes(model, processor, painter, n=p.n_eval_drawings, seed=seed, max_tokens=p.max_new_tokens)
+    shares["drawn caption"], shares["drawn picture"] = score_wishes(wishes)
+    drawn = [[wish.asked, wish.drawn.caption, wish.drawn.seed] for wish in wishes if wish.drawn]
+    return {
+        "shares": {name: one.to_json() for name, one in shares.items()},
+        "told": told,
+        "blank": blind,
+        "drawn": drawn,
+    }
+
+
+# %%
+marks = step.make("scores.json", examine)
+
+# %%
+draws = [expected.draws for one in held_out_talks for expected in one.expects][: p.n_eval_turns]
+always = max(np.mean(draws), 1 - np.mean(draws))
+guess = {"backdrop, seen": luck["backdrop"], "things, seen": luck["things"], "talk or draw": always}
+print(f"{'held out':26}{'share':>8}{'interval':>18}{'chance':>10}")
+for name, one in marks["shares"].items():
+    chance = f"{guess[name]:.1%}" if name in guess else ""
+    spread = f"{one['low']:.1%} .. {one['high']:.1%}"
+    print(f"{name:26}{one['value']:8.1%}{spread:>18}{chance:>10}   ({one['right']} of {one['total']})")
+
+# %%
+stages = {stage: scores.score_texts(texts, held_out[some]) for stage, texts in said.items()}
+figure, grid = figures.axes(1, 2, height=3.6)
+for place, field, name in ((grid[0, 0], "backdrop", "backdrop"), (grid[0, 1], "things", "all things in place")):
+    values = [getattr(seen, field) for seen in stages.values()]
+    spread = np.array([[one.value - one.low for one in values], [one.high - one.value for one in values]])
+    place.errorbar(range(len(values)), [one.value for one in values], yerr=spread.clip(0), fmt="o", capsize=5)
+    place.axhline(luck[field], linestyle="--", color=figures.PALETTE[1], label="chance")
+    place.set(title=name, xticks=range(len(values)), ylim=(-0.03, 1.03), ylabel="share right, 95 % interval")
+    place.set_xticklabels(list(stages), rotation=20)
+    place.legend(loc="upper left")
+told = "; ".join(
+    f"{stage}: backdrop {seen.backdrop.value:.0%}, things {seen.things.value:.0%}" for stage, seen in stages.items()
+)
+checks.show(figure, alt=f"Before and after on the same {len(held_out[some])} held-out pictures. {told}.")
+
+# %% [markdown]
+# How to read this. The bars are **Wilson intervals**: with so many pictures, the true share lies inside them
+# nineteen times out of twenty. Two stages whose intervals overlap widely are not proven different. The rows
+# *blank* and *other picture* must sit at chance; if *blank* is high, the model has learned the habits of the
+# world instead of looking. The *probe* says what the tower offers. When the model stays far below it, the seam
+# is the weak place; when the probe itself is low, no amount of training in this notebook will help, and the
+# tower must get better.
+#
+# Some of the drawings on request, with the caption the model wrote. When a picture is wrong, its caption tells
+# who is to blame, the writer or the painter:
+
+# %%
+first = marks["drawn"][:4] or [["(it drew nothing)", "a postcard nobody asked for", 0]]
+pictures = painter.paint([written for _, written, _ in first], [number for _, _, number in first])
+titles = [f"{asked} -> {written}" for asked, written, _ in first]
+checks.show(figures.gallery(pictures, titles, columns=2, size=3.2), alt=f"Drawn on request. {' | '.join(titles)}")
+
+# %% [markdown]
+# ## Who decides to draw?
+#
+# *Talk or draw* sounds like a deep question. How deep is it in our held-out conversations? Perhaps a few words
+# give it away. Whoever reports such a number should know what a simple rule gets.
+#
+# **Exercise 06.3 (open).** Write a rule that decides from the user's *words alone* whether the assistant should
+# draw. At least 80 % of 200 held-out turns must be right. There are many ways; look at conversations first,
+# with `as_text`.
+
+
+# %% tags=["exercise"]
+def should_draw(text):
+    """True where the user's words ask for a picture."""
+    answer = None
+    # solution
+    talk = "what which who where why how is are does describe tell name count compare write caption say list hello"
+    answer = text.lower().replace(",", " ").strip().partition(" ")[0] not in talk.split()
+    # end solution
+    return answer
+
+
+# %% tags=["check"]
+checks.check("06.3", should_draw)
+
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. There are a hundred ways to ask for a change, and few ways to begin a question. Look at the first word.
+# 2. Print the turns where your rule is wrong; three or four of them show the next word to add.
+#
+# </details>
+#
+# ## Signals, not luck
+#
+# Four checks that would fail if the model had not learned, or had learned the wrong way:
+
+# %%
+shares = {name: one["value"] for name, one in marks["shares"].items()}
+different = len(set(marks["told"])) / len(marks["told"])
+for stage, (first, last) in ends.items():
+    print(f"1. loss of {stage}: {first:.2f} -> {last:.2f}")
+print(f"2. {different:.0%} of the held-out pictures got an answer of their own")
+print(
+    f"3. backdrop {shares['backdrop, seen']:.0%} right; scored with another picture {shares['backdrop, other picture']:.0%}"
+)
+print(f"4. frozen parts as they were: {frozen_hashes(model) == base_hashes}")
+assert frozen_hashes(model) == base_hashes
+assert all(np.isfinite(curve_of(stage)).all() for stage in ends)
+
+
+# %%
+def moved_between(before, after):
+    """Which learned parts differ between two kept stages."""
+    old, new = (load_file(folders[stage] / "delta.safetensors") for stage in (before, after))
+    parts = {name: "adapters" if "lora_" in name else name.split(".")[0] for name in new}
+    return Counter(parts[name] for name, value in new.items() if name not in old or not value.equal(old[name]))
+
+
+# %%
+print("stage 1 moved:", dict(moved_between("pre-aligned", "stage 1")))
+print("stage 2 moved:", dict(moved_between("stage 1", "stage 2")))
+assert set(moved_between("pre-aligned", "stage 1")) == {"connector"}
+
+# %% [markdown]
+# ("language" in the last line is the little table of control tokens. The language model's own weights are
+# covered by check 4.)
+#
+# ## What did it cost?
+#
+# We trained a language model on postcards. Does it still know the rest of the world? The **perplexity** on
+# ordinary paragraphs says how many words it hesitates between, on average. Its ratio, after to before, should
+# stay near one.
+
+
+# %%
+def text_cost():
+    """Perplexity on plain paragraphs, without and with what was learned; and the plain questions again."""
+    texts = training_data.plain_text()[: p.n_eval_turns]
+    before = evaluate.text_perplexity(model, processor, texts, with_adapters=False)
+    return {"before": before, "after": evaluate.text_perplexity(model, processor, texts), "answers": chat_plainly()}
+
+
+cost = step.make("text.json", text_cost)
+ratio = cost["after"] / cost["before"]
+print(f"perplexity before {cost['before']:.2f}, after {cost['after']:.2f}, ratio {ratio:.3f}")
+for question, before, after in zip(PLAIN, plain_before, cost["answers"], strict=True):
+    print(f"{question}\n    before: {before}\n    after:  {after}")
+
+# %% [markdown]
+# The perplexity looks at text that the model *reads*. Its *manner* may change more: shorter answers, because
+# all our conversations are short. That is no damage by this measure, and still something you would want to
+# know.
+#
+# ## The numbers that go on
+
+# %%
+results = {
+    "06.backdrop_exact": shares["backdrop, seen"],
+    "06.things_exact": shares["things, seen"],
+    "06.things_probe": shares["things, probe"],
+    "06.blank_backdrop_exact": shares["backdrop, blank"],
+    "06.blank_things_exact": shares["things, blank"],
+    "06.talk_or_draw": shares["talk or draw"],
+    "06.drawn_scene_exact": shares["drawn picture"],
+    "06.text_perplexity_ratio": ratio,
+}
+for name, value in results.items():
+    step.result(name, value)
+    checks.within(name, value)
+step.close()
+
+# %% [markdown]
+# ## What this model cannot know
+#
+# It knows ten backdrops, six colours of frames and the things of the postcards, because that is all its tower
+# has ever seen. Show it a photograph and it will describe a postcard. Notebook 07 lets you try. Its language
+# model is small, too: it writes well and reasons little. Nothing here is a limit of the *method*: a larger
+# tower and a larger language model go through the same cells.
+#
+# ## Recap
+#
+# - You trained three times: the seam alone, the seam through a frozen language model, then manners with thin
+#   adapters.
+# - You saw an untouched language model read vectors as if they were words.
+# - You interrupted a run, resumed it, and got the same numbers.
+# - You examined the model on held-out pictures with intervals, blanks, wrong pictures and chance.
+# - You measured what the training did to plain text.
+#
+# ## Quiz
+
+# %% tags=["quiz"]
+quizzes.show("06")
+
+# %% [markdown]
+# ## Troubleshooting
+#
+# <details><summary>DivergedError: step ... of stage ...: loss nan, gradient norm nan, on dialogues ...</summary>
+#
+# The loss is not finite. The message names the step and its conversations. Look at them first. If they are
+# fine, lower the learning rates: `replace(INSTRUCT, learns={...})`.
+#
+# </details>
+#
+# <details><summary>CheckpointError: ... its data is ..., this run's is ...</summary>
+#
+# A half-trained state belongs to other data, for example because notebook 04 was run again. Delete the folder
+# named in the message, or run with `refresh=True`.
+#
+# </details>
+#
+# <details><summary>CheckpointError: ... tensor ... has shape missing, wanted ...</summary>
+#
+# A cell of stage 1 was run again after the adapters had been added. Restart the kernel and run from the top:
+# what is finished is loaded, not trained again.
+#
+# </details>
+#
+# <details><summary>Training is much slower than the cost card says</summary>
+#
+# Something else is using the processor, or the laptop saves power. Nothing is lost by stopping: run the cell
+# again and it goes on where it was.
+#
+# </details>
+#
+# ## Further reading
+#
+# - Li et al., *TextBind*, [arXiv 2309.08637](https://arxiv.org/abs/2309.08637): the section on training.
+# - Li et al., *BLIP-2*, [arXiv 2301.12597](https://arxiv.org/abs/2301.12597): aligning a Q-Former in two stages.
+# - Hu et al., *LoRA*, [arXiv 2106.09685](https://arxiv.org/abs/2106.09685): low-rank adapters.
+# - The modules `tbcore/train/prealign.py`, `loop.py` and `evaluate.py`.
+#
+# **Next:** notebook 07 loads `checkpoint/` and talks with it. You will show it postcards, and it will draw.
