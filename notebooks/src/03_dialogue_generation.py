@@ -44,6 +44,7 @@ import json
 import tempfile
 import textwrap
 from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ from tbcore.course import checks, figures, lesson, quizzes, recordings
 from tbcore.course.labels import recorded_candidates
 from tbcore.data import refine
 from tbcore.data.examples import load_seed_examples
-from tbcore.data.filter import judge_all
+from tbcore.data.filter import Draft, first_objection, judge_all
 from tbcore.data.generate import generate
 from tbcore.data.prompt import CANARY
 from tbcore.dialogue import read_reply
@@ -251,7 +252,8 @@ rows = step.make("candidates.jsonl", lambda: answers["candidates"])
 candidates = [Candidate.from_json(row) for row in rows]
 print(len(requests), "asked,", len(candidates), "answered,", len(answers["unanswered"]), "without an answer")
 step.result("03.recorded", sum(one.source == "recorded" for one in candidates))
-checks.within("03.recorded", sum(one.source == "recorded" for one in candidates))
+if teacher == "recorded":
+    checks.within("03.recorded", len(candidates))
 
 # %% [markdown]
 # Now run it again, on the same ledger, and count the attempts before and after. A number above zero would worry us.
@@ -259,7 +261,7 @@ checks.within("03.recorded", sum(one.source == "recorded" for one in candidates)
 # %%
 with Journal(ledger) as journal:
     before = sum(journal.counts().values())
-    again = [one for one in generate(requests, recorded, journal, how) if isinstance(one, Candidate)]
+    again = [one for one in generate(requests, client(), journal, how) if isinstance(one, Candidate)]
     new_calls = sum(journal.counts().values()) - before
 print(f"attempts in the ledger: {before}; new ones in the second run: {new_calls}")
 assert teacher != "recorded" or [one.reply for one in again] == [one.reply for one in candidates]
@@ -389,10 +391,19 @@ for name, one, other in zip(("turns", "pictures", "exact captions", "tag problem
     print(f"{name:>22}  {one.mean():9.1f}  {other.mean():9.1f}")
 
 # %% [markdown]
-# Look at *exact captions* first. A reply without one is a reply without a picture, whatever else it says. The
-# parser never guesses: what is not a tag is text. If your table shows the small model on a par with the big one,
-# look at the replies again, since a model can also copy an example from the prompt, word by word. A good table and a
-# useless conversation go well together, which is why people come next.
+# Copying a tag is the easy part, and small models often manage it. So look at *turns* first: a conversation needs two
+# people who answer each other. Then compare *pictures* with *exact captions*: a picture beyond those was changed, or
+# invented. What would the filter of the next notebook say?
+
+# %%
+for row, ask in zip(small_replies, requests, strict=False):
+    draft = Draft(Candidate("small", ask.group.id, ask.group.captions, row["reply"], ask.codec))
+    verdict = first_objection(draft)
+    print(ask.group.id, "→", f"{verdict.rule}: {verdict.detail}" if verdict else "passes every rule")
+
+# %% [markdown]
+# A rule can only find broken form. If a reply of the small model passes, read it before you rejoice: a conversation may
+# be well formed and still say nothing. Form is for rules, sense is for people, and people come next.
 #
 # ## People in the loop
 #
@@ -412,8 +423,8 @@ print(guide[guide.index("## Labels") : guide.index("## Character")])
 # the machinery. They cannot tell you which conversation is good.
 
 # %%
-to_rate = candidates or recorded_candidates()  # a weak live teacher may bring nothing that could be rated
-ids = {one.id for one in to_rate}
+rated = candidates if teacher == "recorded" else recorded_candidates()  # the labels are about recorded replies
+ids = {one.id for one in rated}
 label_rows = step.make(
     "labels.jsonl", lambda: [one.to_json() for one in refine.read_labels(recordings.LABELS_FILE) if one.record in ids]
 )
@@ -445,6 +456,7 @@ def png_of(picture):
 import ipywidgets as widgets
 
 own_labels = step.run_dir / "my_labels.jsonl"
+to_rate = candidates or rated  # a weak live teacher may bring nothing
 which = widgets.Dropdown(options=[one.id for one in to_rate], description="record")
 quality = widgets.RadioButtons(options=list(reversed(refine.QUALITIES)), description="label")
 tags = widgets.SelectMultiple(options=refine.CHARACTER_TAGS + refine.ERROR_TAGS, description="tags", rows=8)
@@ -463,7 +475,9 @@ def show_record(_=None):
 def save_label(_):
     """Append one label, or say why it does not fit the guide."""
     try:
-        refine.add_label(own_labels, refine.Label(which.value, "me", quality.value, tuple(tags.value)))
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        mine = refine.Label(which.value, "me", quality.value, tuple(tags.value), f"teacher {teacher}", now)
+        refine.add_label(own_labels, mine)
         told.value = f"saved: {which.value} is {quality.value}; {len(refine.read_labels(own_labels))} labels in all"
     except InputError as error:
         told.value = str(error)
@@ -478,7 +492,7 @@ widgets.VBox([which, strip, said, quality, tags, save, told])
 # The static twin of the widget: one conversation with the two labels it has.
 
 # %%
-shown = to_rate[min(7, len(to_rate) - 1)]
+shown = rated[min(7, len(rated) - 1)]
 checks.show(
     figures.gallery(seen_in(shown), [f"({n})" for n in range(len(shown.captions))]),
     alt="The pictures of the conversation below: " + "; ".join(shown.captions),
@@ -575,7 +589,7 @@ checks.check("03.3", promoted_ids)
 
 # %%
 seeds = load_seed_examples()
-judged = judge_all(to_rate, canary=CANARY)
+judged = judge_all(rated, canary=CANARY)
 good = refine.promoted(labels, [one.dialogue for one in judged if one.dialogue])
 grown = seeds.with_promoted(good[:4])
 examples = step.make(

@@ -73,7 +73,7 @@ generated = step.upstream("03_dialogue_generation")
 candidates = [Candidate.from_json(row) for row in read_jsonl(generated / "candidates.jsonl")]
 if not any(one.dialogue for one in judge_all(candidates, canary=CANARY)):
     print("Not one of these candidates passes the filter, so the lesson goes on with the recorded conversations.")
-    candidates = recorded_candidates()
+    candidates = recorded_candidates(pairs if pairs in recordings.PAIRS else "postcards")
 unanswered = read_json(generated / "answers.json")["unanswered"]
 sets = {group.id: group for group in recordings.load_groups().values()}
 missing = sorted({one.group for one in candidates} - set(sets))

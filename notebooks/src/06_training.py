@@ -88,8 +88,6 @@ practice = [sample_scene(rng, split="train") for _ in range(p.n_captions)]
 held_out = scores.held_out_scenes(stream(seed, "held-out scenes"), p.n_eval_pictures)
 assert not set(practice) & set(held_out)
 print(f"{len(practice)} postcards to learn from, {len(held_out)} held out, none in both")
-
-# %%
 shown = held_out[:4]
 checks.show(
     figures.gallery(render_many(shown), [caption(scene) for scene in shown]),
@@ -373,7 +371,6 @@ def align_into(path):
     list(watched(train_in(path, model, stage, corpus, budget), "stage 1"))
 
 
-# %%
 folders["stage 1"] = step.folder("aligned", align_into)
 load_delta(model, folders["stage 1"])
 said["stage 1"] = step.make("said_aligned.json", look_again)
@@ -650,9 +647,7 @@ different = len(set(marks["told"])) / len(marks["told"])
 for stage, (first, last) in ends.items():
     print(f"1. loss of {stage}: {first:.2f} -> {last:.2f}")
 print(f"2. {different:.0%} of the held-out pictures got an answer of their own")
-print(
-    f"3. backdrop {shares['backdrop, seen']:.0%} right; scored with another picture {shares['backdrop, other picture']:.0%}"
-)
+print(f"3. backdrop: {shares['backdrop, seen']:.0%}; with another picture: {shares['backdrop, other picture']:.0%}")
 print(f"4. frozen parts as they were: {frozen_hashes(model) == base_hashes}")
 assert frozen_hashes(model) == base_hashes
 assert all(np.isfinite(curve_of(stage)).all() for stage in ends)
@@ -666,7 +661,6 @@ def moved_between(before, after):
     return Counter(parts[name] for name, value in new.items() if name not in old or not value.equal(old[name]))
 
 
-# %%
 print("stage 1 moved:", dict(moved_between("pre-aligned", "stage 1")))
 print("stage 2 moved:", dict(moved_between("stage 1", "stage 2")))
 assert set(moved_between("pre-aligned", "stage 1")) == {"connector"}

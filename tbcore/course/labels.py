@@ -9,7 +9,7 @@ then errs at a known rate: enough to exercise the machinery of rating, too littl
 from __future__ import annotations
 
 from tbcore.candidates import Candidate
-from tbcore.course.recordings import LABELS_FILE, load_groups, load_recordings
+from tbcore.course.recordings import LABELS_FILE, groups_for, load_groups, load_recordings
 from tbcore.data.filter import judge_all
 from tbcore.data.prompt import CANARY
 from tbcore.data.refine import Label, Quality, SimulatedRater, rule_of_thumb
@@ -24,9 +24,14 @@ RATERS = (SimulatedRater("simulated-1", 0.1, 1), SimulatedRater("simulated-2", 0
 LABELLED_ON = "2026-11-23"
 
 
-def recorded_candidates() -> list[Candidate]:
-    """Every shipped recording as a candidate, in the order of the file."""
+def recorded_candidates(pairs: str | None = None) -> list[Candidate]:
+    """Shipped recordings as candidates, in the order of the file.
+
+    Args:
+        pairs: only those about the postcards or about the photographs; None for all.
+    """
     groups = load_groups()
+    wanted = set(groups) if pairs is None else {group.id for group in groups_for(pairs)}
     return [
         Candidate(
             id=f"{one.group}/{one.sample}",
@@ -35,8 +40,10 @@ def recorded_candidates() -> list[Candidate]:
             reply=one.reply,
             codec=Codec.from_version(one.codec),
             source="recorded",
+            origin={"prompt": one.prompt, "sample": one.sample},
         )
         for one in load_recordings()
+        if one.group in wanted
     ]
 
 

@@ -48,10 +48,16 @@ class HashingEncoder:
 class TowerEncoder:
     """The shipped open_clip tower, or any open_clip model with its pixel mean and deviation.
 
+    A large tower's pooled vector says what a picture is about. The shipped one has 128 numbers in which every fact
+    counts alike, the frame as much as the things; the average of its patches tells topics better, so that is what
+    it gives by default.
+
     Args:
         model: an open_clip model; the shipped one when left out.
         mean, std: per colour, for pixels from 0 to 1.
         name: goes into manifests.
+        pooled: give the projected vector that the contrastive loss trained; False: the average patch. None: the
+            average patch for the shipped tower, the projected vector for any other model.
     """
 
     def __init__(
@@ -61,7 +67,9 @@ class TowerEncoder:
         std: Sequence[float] = (),
         *,
         name: str = "tower:postcards",
+        pooled: bool | None = None,
     ) -> None:
+        self._pooled = (model is not None) if pooled is None else pooled
         if model is None:
             from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower
 
@@ -73,14 +81,19 @@ class TowerEncoder:
         self._mean, self._std = tuple(mean), tuple(std)
 
     def encode(self, pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """The tower's pooled, projected vectors; pictures must share the size the tower was trained on."""
+        """One vector per picture; pictures must share the size the tower was trained on."""
         import torch
 
         pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
         mean = torch.tensor(self._mean).view(1, 3, 1, 1)
         std = torch.tensor(self._std).view(1, 3, 1, 1)
         with torch.inference_mode():
-            return self._model.encode_image((pixels - mean) / std).float().numpy()
+            if self._pooled:
+                return self._model.encode_image((pixels - mean) / std).float().numpy()
+            seen = self._model.visual.forward_intermediates(
+                (pixels - mean) / std, indices=1, normalize_intermediates=True, intermediates_only=True
+            )
+            return seen["image_intermediates"][-1].mean(dim=(2, 3)).float().numpy()
 
 
 def embed(pictures: Iterable[NDArray[np.uint8]], encoder: Encoder, *, batch_size: int = 64) -> NDArray[np.float16]:

@@ -13,10 +13,9 @@ from tbcore.demo.conversation import Drawing, ReplyPart, Transcript
 from tbcore.errors import CheckpointError, InputError, MissingFileError
 from tbcore.model.config import MIMConfig, QFormerConfig
 from tbcore.model.decode import DecodeSettings, Prompt, generate
-from tbcore.model.mim import MIMForConditionalGeneration, build_mim
+from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.model.painter_port import Painter
 from tbcore.model.processor import MIMProcessor
-from tbcore.model.vision import OpenClipTower
 from tbcore.store import read_json
 
 __all__ = ["MIMAssistant", "load_assistant", "load_model"]
@@ -84,20 +83,16 @@ def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIM
     Raises:
         MissingFileError, CheckpointError: as `tbcore.train.checkpoint.load_delta`.
     """
+    from tbcore.train.build import assemble
     from tbcore.train.checkpoint import load_delta
-    from tbcore.weights.smollm import load_language_model
-    from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, ZOO, load_tower
 
     place = Path(checkpoint) / "mim.json"
     if not place.is_file():
         raise MissingFileError(f"{place}: there is no checkpoint here. Run the training notebook (06) first.")
     saved = MIMConfig(**{k: v for k, v in _object(place, "config").items() if k != "model_type"})
-    settings = _object(ZOO / "tower" / "open_clip_config.json", "model_cfg")
-    tower = OpenClipTower.from_clip(load_tower(), config=settings, mean=TOWER_MEAN, std=TOWER_STD)
-    inner, tokenizer = load_language_model()
-    model = build_mim(tower, inner, qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
+    model, processor = assemble(qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
     load_delta(model, checkpoint)
-    return model.eval(), MIMProcessor.for_model(model, tokenizer)
+    return model.eval(), processor
 
 
 def load_assistant(

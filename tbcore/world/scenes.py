@@ -73,9 +73,9 @@ CLEAR = Habits(
         "music and art": ("starry night",),
         "home and garden": ("rainy day",),
     },
-    favourite=0.9,
-    stranger=0.15,
-    frame=0.1,
+    favourite=0.95,
+    stranger=0.1,
+    frame=0.05,
 )
 """Habits of a collection that somebody gathered: each topic has its place, with exceptions."""
 
