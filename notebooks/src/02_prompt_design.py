@@ -483,10 +483,11 @@ checks.show(
 parts = {name: [row[name] for row in tokens["parts"]] for name in ("instructions", "examples", "pictures")}
 totals = np.sum(list(parts.values()), axis=0)
 means = {name: float(np.mean(values)) for name, values in parts.items()} | {"reply": float(np.mean(tokens["replies"]))}
-figure, grid = figures.axes(1, 2, height=3.2)
-bars = grid[0, 0].bar(list(means), list(means.values()), color=figures.PALETTE[:4])
-grid[0, 0].bar_label(bars, fmt="{:.0f}")
-grid[0, 0].set(ylabel="tokens, mean")
+figure, grid = figures.axes(1, 2, width=10, height=3.2)
+bars = grid[0, 0].barh(list(means), list(means.values()), color=figures.PALETTE[:4])
+grid[0, 0].bar_label(bars, fmt="{:.0f}", padding=3)
+grid[0, 0].invert_yaxis()
+grid[0, 0].set(xlabel="tokens, mean", xlim=(0, 1.15 * max(means.values())))
 grid[0, 1].hist(totals, bins=20, color=figures.PALETTE[0])
 grid[0, 1].set(xlabel="tokens of a whole prompt", ylabel="prompts")
 checks.show(
@@ -618,12 +619,13 @@ checks.show(
 
 # %%
 by_prompt = {}
-for one in recorded:
-    kept, with_examples = recordings.prompt_parts(one.prompt)
+parts_of = {one.prompt: recordings.prompt_parts(one.prompt) for one in recorded}
+for one in sorted(recorded, key=lambda one: (parts_of[one.prompt][1], len(parts_of[one.prompt][0])), reverse=True):
+    kept, with_examples = parts_of[one.prompt]
     label = f"{len(kept)} of {len(SECTIONS)} paragraphs, {N_EXAMPLES if with_examples else 'no'} examples"
     by_prompt.setdefault(label, []).append(one)
 for label, found in by_prompt.items():
-    names = [section.name for section in recordings.prompt_parts(found[0].prompt)[0]]
+    names = [section.name for section in parts_of[found[0].prompt][0]]
     print(f"{label:34} {len(found):3} replies   has: {', '.join(names)}")
 
 
@@ -690,9 +692,8 @@ show_text(worst.reply)
 # %%
 for label, rows in table.items():
     if not any(any(row.values()) for row in rows):
-        print(
-            f"{label:34} {len(rows):3} clean replies: the true share may still be up to {1 - 0.05 ** (1 / len(rows)):.0%}"
-        )
+        highest = 1 - 0.05 ** (1 / len(rows))
+        print(f"{label:34} {len(rows):3} clean replies: the true share may still be up to {highest:.0%}")
 
 # %% [markdown]
 # That is the difference between "no fault was seen" and "there is none". A data set has thousands of

@@ -152,7 +152,8 @@ print("\nthe last message:\n" + requests[0].messages[-1].text)
 #
 # The recorded replies were written by Claude, a large language model by Anthropic. Most answer the full prompt.
 # Some answer a prompt with instructions left out, because we want faults to study in notebook 04. Every recording
-# names its prompt and its writer, and the table says how many there are of each.
+# names its prompt and its writer, and the list says how many there are of each. Beside the prompts the writer was also
+# asked for variety, and for true answers to plain questions; `tbcore/recorded/README.md` tells the whole story.
 
 # %%
 for (prompt, writer), count in Counter((one.prompt, one.writer) for one in replies).most_common():

@@ -176,7 +176,8 @@ for name, axes, value in (
 # picture, and may unlearn it. Here is where four of them look before any training:
 
 # %%
-near = model.connector.qformer.blocks[0].near[0].softmax(dim=-1).detach()
+prior = dict(model.connector.named_parameters())["qformer.blocks.0.near"][0].detach()
+near = prior.softmax(dim=-1)
 side = int(near.shape[1] ** 0.5)
 figure, grid = figures.axes(1, 4, height=2.4)
 for place, query in zip(grid[0], (0, 3, 5, 15), strict=True):
@@ -185,12 +186,12 @@ for place, query in zip(grid[0], (0, 3, 5, 15), strict=True):
     place.set(title=f"query {query}", xticks=[], yticks=[])
     place.grid(visible=False)
 checks.show(
-    figure, alt="Before training each query looks at a region of its own: corners for 0, 3 and 15, the centre for 5."
+    figure, alt="Before training each query looks at a region of its own: corners for 0, 3 and 15, an inner one for 5."
 )
 
 # %%
-assert torch.allclose(model.connector.qformer.blocks[0].near[0], -2.0 * 16 * grid_distance(16, 64))
-words = model.get_input_embeddings().weight
+assert torch.allclose(prior, -2.0 * 16 * grid_distance(16, 64))
+words = model.language.embed(torch.arange(processor.vocab_size)[None])[0]
 print(f"length of a word's vector:    {words.norm(dim=-1).mean():.2f}")
 print(f"length of a picture's vector: {vectors.norm(dim=-1).mean():.2f}")
 
@@ -418,7 +419,7 @@ checks.check("05.3", lengths)
 chosen = simulate(seed, 2, split="test", weights={"draw": 1}, exchanges=(2, 2))
 for turn in chosen[0].dialogue.turns:
     print(turn.role, [part if isinstance(part, str) else f"[picture {part.index}]" for part in turn.parts])
-examples = [processor.example(one.dialogue) for one in chosen]
+examples = [example for one in chosen if (example := processor.example(one.dialogue))]
 features = [
     tower.patches(render_many([one.scenes[k] for k in e.pictures])) for one, e in zip(chosen, examples, strict=True)
 ]
@@ -427,6 +428,17 @@ batch = collate(examples, features, columns=p.max_positions)
 # %%
 for name in batch:
     print(f"{name:10}{list(batch[name].shape)}")
+packed_mask = visible(batch.dialogue, batch.segment, batch.anchor)
+figure, grid = figures.axes(width=6.5, height=6)
+grid[0, 0].imshow(packed_mask[0], cmap="Blues", interpolation="nearest")
+grid[0, 0].set(xlabel="column: is read", ylabel="row: reads")
+grid[0, 0].grid(visible=False)
+checks.show(figure, alt="Two dialogues in one row: two triangles that never touch, each with its captions at the end.")
+
+# %% [markdown]
+# Two dialogues share this row, and neither sees the other: nothing but white lies between the two blocks. Inside
+# each block you find the pattern from above again, smaller: the triangle of the main text, and below it the
+# captions, each with a bar (its prefix) and a little triangle of its own.
 
 
 # %%
@@ -469,7 +481,6 @@ def run(batch, mask):
     return model.language.logits(hidden.flatten(0, 1))
 
 
-packed_mask = visible(batch.dialogue, batch.segment, batch.anchor)
 assert torch.equal(packed_mask[0], may_read(*(batch[k][0].tolist() for k in ("dialogue", "segment", "anchor"))))
 logits = {"ours": run(batch, packed_mask)}
 logits["leaking"] = run(batch, leaking(batch.dialogue[0], batch.segment[0], batch.anchor[0])[None])
@@ -519,6 +530,7 @@ for name, mark, color in (("ours", "o", 0), ("leaking", "X", 6)):
     values = [max(value, 1e-7) for value in gaps[name].values()]
     grid[0, 0].scatter(values, list(gaps[name]), marker=mark, color=figures.PALETTE[color], s=90, label=name)
 grid[0, 0].set(xscale="log", xlabel="largest difference of a logit between packed and alone")
+grid[0, 0].invert_yaxis()
 grid[0, 0].legend()
 checks.show(
     figure,
@@ -591,7 +603,8 @@ print("without a picture:", titles[3])
 # %%
 wants_start = batch.targets.flatten() == processor.layout.start_id
 chances = logits["ours"].softmax(dim=-1)[wants_start]
-start_chance = float(chances[:, list(model.language.emitted).index(processor.layout.start_id)].mean())
+column = int(model.language.columns_of(torch.tensor([processor.layout.start_id])))
+start_chance = float(chances[:, column].mean())
 print(f"chance of <start> where a picture is due: {start_chance:.1e}")
 print(f"a blind guess among all ids:              {1 / chances.shape[1]:.1e}")
 

@@ -38,10 +38,10 @@ refresh: bool = False  # True: redo work that is already done
 import tempfile
 from collections import Counter
 from dataclasses import asdict, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
 
 from tbcore.course import checks, figures, lesson, quizzes
@@ -263,7 +263,7 @@ checks.show(
 
 # %%
 vocabulary = sorted({word for row in words for word in row})
-table = model.get_input_embeddings().weight.detach()[vocabulary].float()
+table = model.language.embed(torch.tensor([vocabulary]))[0].detach().float()
 for scene, features in zip(shown, exam, strict=False):
     named = (model.connector(features[None].float())[0] @ table.T).argmax(dim=-1)
     reads = [processor.layout.text.decode([vocabulary[k]]).strip() for k in named.tolist()]
@@ -299,14 +299,21 @@ show_answers(said["pre-aligned"], "pre-aligned")
 
 
 # %%
-@cache
+sources = {}
+
+
 def caption_source(n):
     """One question and one answer for each of the first n postcards: what is in this picture?"""
+    if n in sources:
+        return sources[n]
     scenes = practice[:n]
     pairs = [Pair(f"practice-{k}", "", caption(scene), "postcards") for k, scene in enumerate(scenes)]
     pictures = ([picture] for picture in render_many(scenes))
     asked = training_data.caption_dialogues(pairs, seed=seed)
-    return dialogue_source("captions", zip(asked, pictures, strict=True), processor=processor, bank=bank, share=0.2)
+    sources[n] = dialogue_source(
+        "captions", zip(asked, pictures, strict=True), processor=processor, bank=bank, share=0.2
+    )
+    return sources[n]
 
 
 few = caption_source(24)
@@ -404,11 +411,15 @@ def recorded_source():
     return dialogue_source("recorded", told, processor=processor, bank=bank, share=0.15)
 
 
-@cache
+def pictures_of(simulated):
+    """The pictures of a simulated conversation; small talk has none."""
+    return list(render_many(simulated.scenes)) if simulated.scenes else []
+
+
 def conversations():
     """All sources of stage 2 with their shares."""
     walks = simulate(seed, p.n_simulated, split="train")
-    simulated = [(one.dialogue, render_many(one.scenes) if one.scenes else ()) for one in walks]
+    simulated = [(one.dialogue, pictures_of(one)) for one in walks]
     return (
         dialogue_source("simulated", simulated, processor=processor, bank=bank, share=0.6),
         recorded_source(),
@@ -450,7 +461,7 @@ as_text(
 if model.config.lora is None:
     print(f"adapters added: {model.add_lora(rank=8, alpha=16):,} numbers")
 held_out_talks = simulate(seed, max(4, p.n_eval_turns // 2), split="test")
-talks = [(one.dialogue, render_many(one.scenes) if one.scenes else ()) for one in held_out_talks]
+talks = [(one.dialogue, pictures_of(one)) for one in held_out_talks]
 talk_source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
 
 
@@ -573,6 +584,9 @@ for name, one in marks["shares"].items():
 
 # %%
 stages = {stage: scores.score_texts(texts, held_out[some]) for stage, texts in said.items()}
+for stage, seen in stages.items():
+    print(f"{stage:12} backdrop {seen.backdrop!s:44} all things {seen.things}")
+print(f"{'chance':12} backdrop {format(luck['backdrop'], '.1%'):44} all things {luck['things']:.1%}")
 figure, grid = figures.axes(1, 2, height=3.6)
 for place, field, name in ((grid[0, 0], "backdrop", "backdrop"), (grid[0, 1], "things", "all things in place")):
     values = [getattr(seen, field) for seen in stages.values()]

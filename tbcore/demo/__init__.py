@@ -4,3 +4,5 @@ conversation   who said and drew what; send, undo, edit, reset, save     picture
 view           ipywidgets on top of a conversation                       markup     the only place that writes HTML
 twin           a whole conversation as a page or a figure                assistant  the trained model behind the port
 """
+
+__all__ = []

@@ -8,8 +8,9 @@ import pytest
 from tbcore.demo.assistant import MIMAssistant, load_model
 from tbcore.demo.conversation import Conversation, Drawing
 from tbcore.errors import InputError, MissingFileError
-from tbcore.model.decode import DecodeSettings
+from tbcore.model.decode import DecodeSettings, Drawn, Reply
 from tbcore.model.painter_port import SolidPainter
+from tbcore.records import Picture
 
 pytest.importorskip("transformers")
 
@@ -88,3 +89,22 @@ def test_the_oldest_exchanges_are_forgotten_first(parts):
 def test_without_a_checkpoint_it_says_which_notebook_to_run(tmp_path):
     with pytest.raises(MissingFileError, match=r"no checkpoint here. Run the training notebook \(06\) first"):
         load_model(tmp_path)
+
+
+def test_what_the_model_draws_comes_back_with_its_caption(parts, monkeypatch):
+    asked = []
+
+    def answer(model, layout, prompts, *, painter, settings):
+        asked.append((prompts[0], settings.seed))
+        return [Reply(("hello", Drawn("a cat", card(7), settings.seed), "is it"), "stop")]
+
+    monkeypatch.setattr("tbcore.demo.assistant.generate", answer)
+    chat = Conversation(assistant(parts, seed=5))
+    chat.send([card(3), "what is it"])
+    chat.send("again")
+    assert chat.turns[1].parts == ("hello", Picture(1), "is it")
+    assert chat.transcript.captions == ("", "a cat", "a cat")
+    prompt = asked[1][0]
+    assert [turn.pictures for turn in prompt.turns] == [(0,), (1,), ()]
+    assert [int(picture[0, 0, 0]) for picture in prompt.pictures] == [3, 7]
+    assert [seed for _, seed in asked] == [105, 305]  # another seed in each turn

@@ -9,7 +9,15 @@ import torch
 
 from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.train.pretrain_tower import TOWER_CONFIG, caption_tokens, recall_at_1
-from tbcore.weights.zoo import FULL_VOCABULARY, ZOO, load_tower, load_tower_tokenizer, save_tower, verify_zoo, write_hashes
+from tbcore.weights.zoo import (
+    FULL_VOCABULARY,
+    ZOO,
+    load_tower,
+    load_tower_tokenizer,
+    save_tower,
+    verify_zoo,
+    write_hashes,
+)
 
 
 def test_the_shipped_tower_finds_captions() -> None:
@@ -21,8 +29,9 @@ def test_every_caption_embeds_as_with_the_kept_rows(tmp_path: Path) -> None:
 
     kept = caption_tokens()
     text = TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}
-    small = CLIP(embed_dim=TOWER_CONFIG["embed_dim"], vision_cfg=TOWER_CONFIG["vision_cfg"], text_cfg=text).half().float()
-    save_tower(small, kept, TOWER_CONFIG | {"text_cfg": text}, tmp_path)
+    config = TOWER_CONFIG | {"text_cfg": text}
+    small = CLIP(embed_dim=config["embed_dim"], vision_cfg=config["vision_cfg"], text_cfg=text).half().float()
+    save_tower(small, kept, config, tmp_path)
     full = load_tower(tmp_path)
     assert full.token_embedding.weight.shape[0] == FULL_VOCABULARY
     ids = load_tower_tokenizer(48)(["a tiger to the left of an apple on a sandy beach, in a blue frame"])

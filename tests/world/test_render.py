@@ -17,8 +17,10 @@ def test_slots_never_overlap_and_stay_inside_the_frame() -> None:
     for count, boxes in SLOT_BOXES.items():
         most_x, most_y = JITTER[count]
         for k, (x, y, side) in enumerate(boxes):
-            assert x - most_x >= 2 and x + side + most_x <= SIZE - 2
-            assert y - most_y >= 2 and y + side + most_y <= SIZE - 2
+            assert x - most_x >= 2
+            assert x + side + most_x <= SIZE - 2
+            assert y - most_y >= 2
+            assert y + side + most_y <= SIZE - 2
             if k:
                 assert boxes[k - 1][0] + boxes[k - 1][2] + most_x <= x - most_x
 
@@ -27,7 +29,8 @@ def test_rendering_is_a_function() -> None:
     rng = stream(0, "test/render")
     scenes = [sample_scene(rng) for _ in range(20)]
     first, again = render_many(scenes), render_many(scenes)
-    assert first.dtype == np.uint8 and first.shape == (20, 64, 64, 3)
+    assert first.dtype == np.uint8
+    assert first.shape == (20, 64, 64, 3)
     assert (first == again).all()
     assert (first[3] == render(scenes[3])).all()
     assert not any((first[k] == first[k + 1]).all() for k in range(19))
@@ -36,11 +39,15 @@ def test_rendering_is_a_function() -> None:
 def test_parts_are_where_they_should_be() -> None:
     bare = backdrop_pixels("desert")
     card = render(Scene("desert", ("tiger",), "blue"))
-    assert (card[0] == FRAME_COLOURS["blue"]).all() and (card[:, 63] == FRAME_COLOURS["blue"]).all()
+    assert (card[0] == FRAME_COLOURS["blue"]).all()
+    assert (card[:, 63] == FRAME_COLOURS["blue"]).all()
     plain = render(Scene("desert", ("tiger",)))
     changed = (plain != bare).any(-1)
     rows, columns = np.nonzero(changed)
-    assert 10 <= columns.min() and columns.max() < 54 and 13 <= rows.min() and rows.max() < 57
+    assert columns.min() >= 10
+    assert columns.max() < 54
+    assert rows.min() >= 13
+    assert rows.max() < 57
     assert changed.sum() > 400
 
 
