@@ -32,7 +32,7 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # smoke | laptop | gpu
 seed: int = 0  # every random stream derives from it
-run_dir: str = "runs/laptop"  # where this chain keeps its files; relative = from the project's root
+run_dir: str = "runs/laptop"  # where this chain keeps its files; a relative path starts at the project's root
 refresh: bool = False  # True: redo work that is already done
 
 # %%

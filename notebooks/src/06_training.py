@@ -31,7 +31,7 @@
 # %% tags=["parameters"]
 profile: str = "laptop"  # smoke | laptop | gpu
 seed: int = 0  # every random stream derives from it
-run_dir: str = "runs/laptop"  # where this chain keeps its files; relative = from the project's root
+run_dir: str = "runs/laptop"  # where this chain keeps its files; a relative path starts at the project's root
 refresh: bool = False  # True: redo work that is already done
 
 # %%
@@ -403,11 +403,15 @@ show_answers(said["stage 1"], "after stage 1")
 
 
 # %%
-def recorded_source():
-    """The conversations that survived the filters, with their pictures; those to be tested on stay out."""
+def recorded_talks():
+    """The conversations that survived the filters; those to be tested on stay out."""
     kept = set(read_json(filtered / "splits.json")["train"])
-    rows = [Dialogue.from_json(row) for row in read_jsonl(filtered / "dialogues.jsonl") if row["id"] in kept]
-    told = [(one, training_data.folder_pictures(one, filtered, processor=processor)) for one in rows]
+    return [Dialogue.from_json(row) for row in read_jsonl(filtered / "dialogues.jsonl") if row["id"] in kept]
+
+
+def recorded_source():
+    """The same with their pictures, as columns."""
+    told = [(one, training_data.folder_pictures(one, filtered, processor=processor)) for one in recorded_talks()]
     return dialogue_source("recorded", told, processor=processor, bank=bank, share=0.15)
 
 
@@ -444,13 +448,8 @@ recorded = recorded_source()
 print(
     f"recorded: {len(recorded.examples)} conversations fit, {len(recorded.skipped)} are too long even for one exchange"
 )
-as_text(
-    next(
-        Dialogue.from_json(row)
-        for row in read_jsonl(filtered / "dialogues.jsonl")
-        if row["id"] == recorded.examples[0].id
-    )
-)
+for one in recorded_talks()[:1]:
+    as_text(one)
 
 # %% [markdown]
 # The language model now has to *say* new things, such as `<start>`, so a little of it must learn too: low-rank
@@ -721,6 +720,8 @@ results = {
     "06.talk_or_draw": shares["talk or draw"],
     "06.drawn_scene_exact": shares["drawn picture"],
     "06.text_perplexity_ratio": ratio,
+    "06.other_backdrop": shares["backdrop, other picture"],
+    "06.loss_ratio": float(ends["stage 1"][1] / ends["stage 1"][0]),
 }
 for name, value in results.items():
     step.result(name, value)

@@ -28,6 +28,7 @@ def parts():
     from tbcore.weights.smollm import CHAT_TEMPLATE
 
     words = ["<unk>", "<|im_start|>", "<|im_end|>", "user", "assistant", "\n", "hello", "what", "is", "it", "again"]
+    words += ["a", "cat", "-"]
     core = Tokenizer(models.WordLevel({word: k for k, word in enumerate(words)}, unk_token="<unk>"))
     core.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
