@@ -620,10 +620,12 @@ checks.check("01.3", draw_set)
 aware = sample.sample_groups(heaps.labels, vectors, p.n_picture_sets, seed=seed, clustering=heaps.digest)
 control = sample.sample_random(vectors, p.n_picture_sets, seed=seed)
 print(f"{len(aware.samples)} topic-aware sets, {len(control.samples)} random ones", aware.exhausted)
-rows = {f"set {k + 1}": pictures[list(one.members)] for k, one in enumerate(aware.samples[:3])}
-rows |= {f"random {k + 1}": pictures[list(one.members)] for k, one in enumerate(control.samples[:3])}
+rows = {}
+for name, sampling in (("from one heap", aware), ("random", control)):
+    for number, one in enumerate([one for one in sampling.samples if len(one.members) > 2][:3], start=1):
+        rows[f"{name}, {number}"] = pictures[list(one.members)]
 figure = figures.contact_sheet(rows, columns=4, size=1.4)
-checks.show(figure, alt="Three topic-aware sets, each from one place, above three random sets that share nothing.")
+checks.show(figure, alt="Above, sets from one heap, which mostly share a place; below, random sets that share nothing.")
 
 
 # %% [markdown]
