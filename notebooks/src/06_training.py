@@ -461,18 +461,15 @@ for one in recorded_talks()[:1]:
 # %%
 if model.config.lora is None:
     print(f"adapters added: {model.add_lora(rank=8, alpha=16):,} numbers")
-held_out_talks = simulate(seed, max(4, p.n_eval_turns // 2), split="test")
-talks = [(one.dialogue, pictures_of(one)) for one in held_out_talks]
-talk_source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
 
 
 def instruct_into(path):
-    """Stage 2. The head may also name words that only the examination uses; nothing is learned from them."""
+    """Stage 2, on the mixture."""
     stage = replace(INSTRUCT, columns=96 * p.stage2_batch, row=max(INSTRUCT.row, p.max_positions // 2))
     corpus = Corpus(conversations(), bank, stage, seed=seed)
     for source in corpus.sources:
         print(f"{source.name:10} {len(source.examples):5} conversations, share {source.share:.2f}")
-    model.slice_head(training_data.kept_ids([*corpus.sources, talk_source], vocab_size=processor.vocab_size))
+    model.slice_head(training_data.kept_ids(corpus.sources, vocab_size=processor.vocab_size))
     budget = Budget(steps=p.stage2_steps, seconds=p.stage2_seconds)
     list(watched(train_in(path, model, stage, corpus, budget), "stage 2"))
 
@@ -546,6 +543,9 @@ checks.check("06.2", joined_mean)
 
 # %%
 painter = PostcardPainter(load_painter(), steps=p.painter_steps)
+held_out_talks = simulate(seed, max(4, p.n_eval_turns // 2), split="test")
+talks = [(one.dialogue, pictures_of(one)) for one in held_out_talks]
+talk_source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
 
 
 def examine():

@@ -220,19 +220,22 @@ def _example(name: str, sheet: _Sheet, *, dropped: int) -> Example:
 
 
 def pack_rows(sizes: Sequence[int], *, columns: int) -> list[list[int]]:
-    """Put examples into rows of at most `columns` columns, largest first into the first row with room.
+    """Put examples into as few rows of at most `columns` columns as go, all about equally full: padding costs too.
 
+    Args:
+        sizes: columns of each example.
+        columns: of a row. An example larger than that gets a row of its own.
     Returns:
-        Indices of the examples in each row. An example larger than a row gets a row of its own.
+        Indices of the examples in each row.
     """
-    rows: list[list[int]] = []
-    room: list[int] = []
-    for index in sorted(range(len(sizes)), key=lambda k: (-sizes[k], k)):
-        place = next((row for row, left in enumerate(room) if left >= sizes[index]), None)
-        if place is None:
-            rows.append([])
-            room.append(columns)
-            place = len(rows) - 1
-        rows[place].append(index)
-        room[place] -= sizes[index]
-    return rows
+    order = sorted(range(len(sizes)), key=lambda k: (-sizes[k], k))
+    for n_rows in range(max(1, -(-sum(sizes) // columns)), len(sizes) + 1):
+        rows: list[list[int]] = [[] for _ in range(n_rows)]
+        filled = [0] * n_rows
+        for index in order:
+            place = filled.index(min(filled))
+            rows[place].append(index)
+            filled[place] += sizes[index]
+        if all(full <= columns or len(row) == 1 for full, row in zip(filled, rows, strict=True)):
+            return [row for row in rows if row]
+    return [[index] for index in order]

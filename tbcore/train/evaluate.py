@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from tbcore.model.batch import collate
 from tbcore.model.decode import DecodeSettings, Drawn, Prompt, Reply, generate
 from tbcore.model.mim import MIMForConditionalGeneration
+from tbcore.model.pack import IGNORED
 from tbcore.model.painter_port import Painter
 from tbcore.model.processor import MIMProcessor
 from tbcore.records import Picture, Turn
@@ -135,14 +136,17 @@ def decisions(
     The true history and the true words so far are given; a reply is right if `<start>` is the model's first choice
     at each place where the assistant draws, and nowhere else in that reply.
     """
-    start, verdicts = processor.layout.start_id, list[bool]()
+    start, verdicts = processor.layout.start_id, dict[int, list[bool]]()
     emitted = model.language.emitted
-    for begin in range(0, len(source.examples), batch):
-        examples = source.examples[begin : begin + batch]
-        rows = source.rows[begin : begin + batch]
+    order = sorted(range(len(source.examples)), key=lambda k: len(source.examples[k]))  # little padding
+    for begin in range(0, len(order), batch):
+        here = order[begin : begin + batch]
+        examples, rows = [source.examples[k] for k in here], [source.rows[k] for k in here]
         features = bank[[row for each in rows for row in each]].split([len(each) for each in rows])
         packed = collate(examples, features)
-        out = model(**packed)
+        sliced_away = (packed.targets != IGNORED) & ~torch.isin(packed.targets, emitted)
+        askable = packed.targets.masked_fill(sliced_away, processor.layout.end_id)  # the loss is not looked at
+        out = model(**{**packed, "targets": askable})
         assert out.logits is not None
         assert out.columns is not None
         chosen = emitted[out.logits.argmax(dim=-1)]
@@ -150,9 +154,10 @@ def decisions(
         wanted = packed.targets.flatten()[out.columns]
         agrees = ((chosen == start) == (wanted == start)) | ~main
         width = packed.ids.shape[1]
-        for row in range(len(examples)):
-            verdicts += _by_reply(agrees, out.columns, wanted, main, processor.layout.text.format.stop, row, width)
-    return verdicts
+        for row, number in enumerate(here):
+            stop = processor.layout.text.format.stop
+            verdicts[number] = _by_reply(agrees, out.columns, wanted, main, stop, row, width)
+    return [verdict for number in range(len(order)) for verdict in verdicts[number]]
 
 
 def _by_reply(

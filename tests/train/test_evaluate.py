@@ -73,11 +73,11 @@ def test_perplexity_ignores_slices_and_can_ignore_adapters():
     with torch.no_grad():
         for name, value in model.named_parameters():
             if "lora_B" in name:
-                value.normal_()
-    assert text_perplexity(model, processor, texts) != pytest.approx(plain, rel=1e-2)
+                value.normal_(std=3.0, generator=torch.Generator().manual_seed(0))
+    assert text_perplexity(model, processor, texts) != pytest.approx(plain, rel=1e-3)
     assert text_perplexity(model, processor, texts, with_adapters=False) == pytest.approx(plain, rel=1e-5)
     assert model.language.kept.tolist() == [5, 6]
-    assert text_perplexity(model, processor, texts) != pytest.approx(plain, rel=1e-2)
+    assert text_perplexity(model, processor, texts) != pytest.approx(plain, rel=1e-3)
 
 
 def test_answers_come_in_the_order_of_the_prompts(pictures):
