@@ -197,10 +197,7 @@ def fitting(name: str, *, memory_gb: float) -> Profile:
     if wanted.needs_gb <= memory_gb:
         return wanted
     smaller = [one.name for one in PROFILES.values() if one.needs_gb <= memory_gb]
-    remedy = (
-        f"Use profile {smaller[-1]!r}." if smaller else "No profile fits; free memory or use another machine."
-    )
+    remedy = f"Use profile {smaller[-1]!r}." if smaller else "No profile fits; free memory or use another machine."
     raise ProfileError(
-        f"profile {name!r}: needs {wanted.needs_gb:g} GB of memory, this machine has {memory_gb:.1f} GB. "
-        f"{remedy}"
+        f"profile {name!r}: needs {wanted.needs_gb:g} GB of memory, this machine has {memory_gb:.1f} GB. {remedy}"
     )

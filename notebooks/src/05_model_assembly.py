@@ -218,7 +218,7 @@ looked_at = model.connector(tower.patches(drawn))
 print("caption -> pixels", list(drawn.shape), "-> vectors", list(looked_at.shape))
 
 # %% [markdown]
-# (In the profile `smoke` the painter takes two strokes instead of twenty, so its picture is fog.)
+# (In the profile `smoke` the painter takes only two strokes, so its picture is fog.)
 #
 # ## No user can type a control token
 #
@@ -653,7 +653,7 @@ for _ in checks.progress(range(60), "learning two conversations by heart"):
     out.loss.backward()
     optimizer.step()
     optimizer.zero_grad()
-    losses.append(float(out.loss))
+    losses.append(out.loss.item())
 named = twin.language.emitted[out.logits.argmax(dim=-1)]
 by_heart = float((named == tiny_batch.targets.flatten()[out.columns]).float().mean())
 

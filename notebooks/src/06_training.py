@@ -399,7 +399,7 @@ show_answers(said["stage 1"], "after stage 1")
 # | source | what it teaches |
 # |---|---|
 # | simulated conversations | every kind of turn, with a known right answer |
-# | recorded conversations (notebook 04) | how people really talk: a teacher wrote them |
+# | recorded conversations (notebook 04) | livelier talk: a large language model wrote them, from captions |
 # | captions | not to forget stage 1 |
 # | plain chat | not to forget the world without pictures |
 
@@ -474,7 +474,6 @@ def instruct_into(path):
     list(watched(train_in(path, model, stage, corpus, budget), "stage 2"))
 
 
-# %%
 folders["stage 2"] = step.folder("checkpoint", instruct_into)
 load_delta(model, folders["stage 2"])
 said["stage 2"] = step.make("said_instructed.json", look_again)
@@ -562,21 +561,17 @@ def examine():
     wishes = draw_wishes(model, processor, painter, n=p.n_eval_drawings, seed=seed, max_tokens=p.max_new_tokens)
     shares["drawn caption"], shares["drawn picture"] = score_wishes(wishes)
     drawn = [[wish.asked, wish.drawn.caption, wish.drawn.seed] for wish in wishes if wish.drawn]
-    return {
-        "shares": {name: one.to_json() for name, one in shares.items()},
-        "told": told,
-        "blank": blind,
-        "drawn": drawn,
-    }
+    table = {name: one.to_json() for name, one in shares.items()}
+    return {"shares": table, "told": told, "blank": blind, "drawn": drawn, "verdicts": verdicts}
 
 
 # %%
 marks = step.make("scores.json", examine)
 
 # %%
-draws = [expected.draws for one in held_out_talks for expected in one.expects][: p.n_eval_turns]
-always = max(np.mean(draws), 1 - np.mean(draws))
-guess = {"backdrop, seen": luck["backdrop"], "things, seen": luck["things"], "talk or draw": always}
+turns = [expected for one in held_out_talks for expected in one.expects][: p.n_eval_turns]
+draws = np.mean([expected.draws for expected in turns])
+guess = {"backdrop, seen": luck["backdrop"], "things, seen": luck["things"], "talk or draw": max(draws, 1 - draws)}
 print(f"{'held out':26}{'share':>8}{'interval':>18}{'chance':>10}")
 for name, one in marks["shares"].items():
     chance = f"{guess[name]:.1%}" if name in guess else ""
@@ -622,8 +617,16 @@ checks.show(figures.gallery(pictures, titles, columns=2, size=3.2), alt=f"Drawn 
 # %% [markdown]
 # ## Who decides to draw?
 #
-# *Talk or draw* sounds like a deep question. How deep is it in our held-out conversations? Perhaps a few words
-# give it away. Whoever reports such a number should know what a simple rule gets.
+# *Talk or draw* sounds like a deep question. First, which kinds of turns are hard?
+
+# %%
+right = Counter(expected.kind for expected, fine in zip(turns, marks["verdicts"], strict=True) if fine)
+for kind, count in Counter(expected.kind for expected in turns).most_common():
+    print(f"{kind:16}{right[kind]:4} of {count}")
+
+# %% [markdown]
+# Now the harder question: how deep is it really? Perhaps a few words give the answer away, and nobody has to
+# understand anything. Whoever reports such a number should know what a simple rule gets.
 #
 # **Exercise 06.3 (open).** Write a rule that decides from the user's *words alone* whether the assistant should
 # draw. At least 80 % of 200 held-out turns must be right. There are many ways; look at conversations first,

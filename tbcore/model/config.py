@@ -59,7 +59,7 @@ class MIMConfig(PreTrainedConfig):
     """
 
     model_type = "mim"
-    sub_configs: ClassVar = {"text": AutoConfig, "qformer": QFormerConfig}
+    sub_configs: ClassVar[Any] = {"text": AutoConfig, "qformer": QFormerConfig}
 
     vision: dict[str, Any] | None = None
     qformer: dict[str, Any] | PreTrainedConfig | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -28,13 +28,19 @@ class LanguageModel(nn.Module):
     def __init__(self, inner: PreTrainedModel) -> None:
         super().__init__()
         self.inner = inner
-        table = inner.get_input_embeddings().weight
-        self.vocab_size, self.width = table.shape
+        table = self.table
+        self.vocab_size = int(table.shape[0])
+        self.width = int(table.shape[1])
         # transformers looks for tied tables among the direct children of the model, of which this is one.
         tied: dict[str, str] = getattr(inner, "all_tied_weights_keys", {})
         self.all_tied_weights_keys = {f"inner.{key}": f"inner.{value}" for key, value in tied.items()}
         self.control = nn.Parameter(table.detach().float().mean(dim=0).repeat(len(CONTROL_TOKENS), 1))
         self.kept: Tensor | None = None  # ids the head emits; a setting, so neither parameter nor buffer
+
+    @property
+    def table(self) -> Tensor:
+        """The token table float[v d_lm], without the control tokens."""
+        return cast(Tensor, self.inner.get_input_embeddings().weight)
 
     @property
     def image_id(self) -> int:
@@ -54,11 +60,11 @@ class LanguageModel(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Precision of the language model's weights."""
-        return self.inner.get_input_embeddings().weight.dtype
+        return self.table.dtype
 
     def embedding_norm(self) -> float:
         """Mean length of the token embeddings; what the connector aims at."""
-        return float(self.inner.get_input_embeddings().weight.detach().float().norm(dim=-1).mean())
+        return float(self.table.detach().float().norm(dim=-1).mean())
 
     def embed(self, ids: Tensor) -> Tensor:
         """int[b s] -> float[b s d_lm]; control ids come from their own table."""
@@ -138,8 +144,8 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float[n d_lm] -> float32[n v], v as in `emitted`."""
-        head = self.inner.get_output_embeddings()
-        table = head.weight if self.kept is None else head.weight[self.kept.to(head.weight.device)]
+        head = cast(nn.Linear, self.inner.get_output_embeddings()).weight
+        table = head if self.kept is None else head[self.kept.to(head.device)]
         words = nn.functional.linear(hidden, table)
         return torch.cat([words, nn.functional.linear(hidden, self.control.to(hidden.dtype))], dim=-1).float()
 

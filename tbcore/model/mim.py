@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -67,7 +67,7 @@ class MIMForConditionalGeneration(PreTrainedModel):
     config_class = MIMConfig
     base_model_prefix = "mim"
     supports_gradient_checkpointing = True
-    _no_split_modules = ("LlamaDecoderLayer",)
+    _no_split_modules: ClassVar[Any] = ["LlamaDecoderLayer"]
     _supports_sdpa = True
     main_input_name = "ids"
 
@@ -172,7 +172,7 @@ def build_mim(
     inner: PreTrainedModel,
     *,
     qformer: QFormerConfig | None = None,
-    history: str = "drop_caption",
+    history: Literal["drop_caption", "keep_caption"] = "drop_caption",
     seed: int = 0,
 ) -> MIMForConditionalGeneration:
     """Put a tower and a language model together with a fresh connector.

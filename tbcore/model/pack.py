@@ -225,6 +225,7 @@ def pack_rows(sizes: Sequence[int], *, columns: int) -> list[list[int]]:
     Args:
         sizes: columns of each example.
         columns: of a row. An example larger than that gets a row of its own.
+
     Returns:
         Indices of the examples in each row.
     """

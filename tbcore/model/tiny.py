@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import torch
 
@@ -43,7 +43,12 @@ def byte_tokenizer() -> PreTrainedTokenizerBase:
 
 
 def tiny_model(
-    *, kind: str = "llama", history: str = "drop_caption", n_queries: int = 4, width: int = 32, seed: int = 0
+    *,
+    kind: str = "llama",
+    history: Literal["drop_caption", "keep_caption"] = "drop_caption",
+    n_queries: int = 4,
+    width: int = 32,
+    seed: int = 0,
 ) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
     """A random language model of two layers behind a weightless tower, float32.
 
@@ -79,5 +84,5 @@ def tiny_model(
     model = build_mim(HashTower(), inner, qformer=qformer, history=history, seed=seed)
     with torch.no_grad():  # three equal rows would hide mistakes; these differ
         noise = torch.randn(model.language.control.shape, generator=torch.Generator().manual_seed(seed))
-        model.language.control += 0.3 * noise
+        model.language.control.add_(0.3 * noise)
     return model, MIMProcessor.for_model(model, tokenizer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from tbcore.model.config import QFormerConfig
 from tbcore.model.mim import MIMForConditionalGeneration, build_mim
@@ -33,7 +34,7 @@ def assemble(
     *,
     qformer: QFormerConfig | None = None,
     dtype: smollm.Precision = "auto",
-    history: str = "drop_caption",
+    history: Literal["drop_caption", "keep_caption"] = "drop_caption",
     tower: OpenClipTower | None = None,
     seed: int = 0,
 ) -> tuple[MIMForConditionalGeneration, MIMProcessor]:

@@ -121,8 +121,20 @@ def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[s
 def save_state(
     folder: Path | str, model: MIMForConditionalGeneration, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]
 ) -> None:
-    """Write everything a resumed run needs: the delta, the optimizer's tensors, and facts as JSON."""
+    """Write everything a resumed run needs: the delta, the optimizer's tensors, and facts as JSON.
+
+    Raises:
+        CheckpointError: something learns that a delta does not hold.
+    """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
+    kept = delta_tensors(model)
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if (name := names[id(parameter)]) not in kept:
+                raise CheckpointError(
+                    f"checkpoint {folder}: {name!r} learns, but a delta holds connector, control tokens and adapters "
+                    "only. Save such a model whole: model.save_pretrained(folder)."
+                )
     tensors = {
         f"{names[id(parameter)]}|{key}": value.detach().cpu().contiguous()
         for parameter, entry in optimizer.state.items()

@@ -99,7 +99,7 @@ def prealign(
 def _targets(model: MIMForConditionalGeneration, words: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:
     """The embeddings of the words in use float[v d_lm], and each caption's words as rows of it, int[n q]."""
     used = torch.tensor(sorted({word for caption in words for word in caption}))
-    table = model.get_input_embeddings().weight.detach()[used].float()
+    table = model.language.table.detach()[used].float()
     place = {int(word): row for row, word in enumerate(used)}
     targets = torch.full((len(words), model.config.n_queries), _NOTHING)
     for row, caption in enumerate(words):

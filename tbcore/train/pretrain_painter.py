@@ -166,7 +166,7 @@ def _updates(
             optimizer.step()
             schedule.step()
         parts.average.step(parts.parameters())
-        seconds, now = time.monotonic() - started, schedules[0].get_last_lr()[0]
+        seconds, now = time.monotonic() - started, float(schedules[0].get_last_lr()[0])
         yield PainterStep(number=number, loss=loss.item(), names=names.item(), rate=now, seconds=seconds)
 
 

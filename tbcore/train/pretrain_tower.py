@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -161,7 +161,7 @@ def pretrain_tower(
         torch.manual_seed(int(torch_stream(seed, "tower").initial_seed()))
         model = CLIP(embed_dim=TOWER_CONFIG["embed_dim"], vision_cfg=TOWER_CONFIG["vision_cfg"], text_cfg=text)
         heads = WordHeads(TOWER_CONFIG["vision_cfg"]["width"])
-    model.visual.output_tokens = True
+    cast(Any, model.visual).output_tokens = True
     return model, kept, _updates(model, heads, row_of, steps=steps, seed=seed, batch=batch, family=family)
 
 
@@ -185,10 +185,10 @@ def _updates(
         schedule.step()
         with torch.no_grad():
             model.logit_scale.clamp_(max=np.log(100))
-        rate = schedule.get_last_lr()[0]
+        rate = float(schedule.get_last_lr()[0])
         seconds = time.monotonic() - started
         yield TowerStep(number=number, contrastive=contrastive.item(), words=words.item(), rate=rate, seconds=seconds)
-    model.visual.output_tokens = False
+    cast(Any, model.visual).output_tokens = False
 
 
 def _losses(

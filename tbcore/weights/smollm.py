@@ -116,10 +116,10 @@ def _convert(source: Path, folder: Path) -> None:
         tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
         read = AutoModelForCausalLM.from_pretrained(source.parent, gguf_file=source.name, dtype=torch.float32)
         # The model read from GGUF counts as quantised and refuses to be saved; a plain one takes its weights.
-        config = read.config
+        config: Any = read.config
         if hasattr(config, "quantization_config"):
             del config.quantization_config
-        plain = LlamaForCausalLM(config)
+        plain: Any = LlamaForCausalLM(config)
         plain.load_state_dict(read.state_dict(), strict=True)
         plain.tie_weights()
         plain.to(torch.bfloat16).save_pretrained(folder)

@@ -115,6 +115,14 @@ def test_a_resumed_run_ends_where_an_unbroken_one_does(tmp_path, corpus_of):
         run.resume(tmp_path / "state")
 
 
+def test_a_whole_language_model_is_no_delta(tmp_path):
+    model, _ = tiny_model()
+    run = Training(model, Stage(name="all", learns={"language.*": 1e-3}), Budget(steps=1))
+    with pytest.raises(CheckpointError, match=r"'language\.inner\S+' learns, but a delta holds"):
+        run.save(tmp_path / "state")
+    assert not (tmp_path / "state").exists()
+
+
 def test_not_a_number_names_the_dialogues(corpus_of):
     model, processor = tiny_model()
     corpus = corpus_of(model, processor, small(ALIGN))
