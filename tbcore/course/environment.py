@@ -19,6 +19,8 @@ OFFLINE = {
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "HF_HUB_OFFLINE": "1",
     "TRANSFORMERS_OFFLINE": "1",
+    # Threads that wait asleep: on a busy machine, spinning ones keep each other from the cores and slow torch tenfold.
+    "OMP_WAIT_POLICY": "PASSIVE",
 }
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
 
