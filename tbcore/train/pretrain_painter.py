@@ -26,7 +26,7 @@ from torch.nn import functional
 
 from tbcore.model.painter.autoencoder import PostcardAutoencoder
 from tbcore.model.painter.denoiser import PostcardDenoiser
-from tbcore.model.painter.pipeline import PostcardPipeline
+from tbcore.model.painter.pipeline import PostcardPipeline, load_painter
 from tbcore.model.painter.text import CaptionEncoder, build_tokenizer, word_ids
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.postcards import fresh_postcards
@@ -130,14 +130,25 @@ def painter_updates(
     *,
     steps: int,
     seed: int,
+    first: int = 0,
     batch: int = 64,
     rate: float = 1e-3,
 ) -> tuple[EMAModel, Iterator[PainterStep]]:
-    """Return the running average of the weights and the iterator that trains text encoder and denoiser in place."""
+    """Return the running average of the weights and the iterator that trains text encoder and denoiser in place.
+
+    Args:
+        autoencoder: fitted and frozen.
+        pipeline: whose text encoder and denoiser learn.
+        steps: number of updates; the learning rate is constant for 60 % of them and then falls to zero.
+        seed: every draw derives from it.
+        first: number of the first batch, for a run that goes on from another's weights.
+        batch: pictures per update.
+        rate: the highest learning rate.
+    """
     text, denoiser = pipeline.text_encoder, pipeline.denoiser
     average = EMAModel([*text.parameters(), *denoiser.parameters()], decay=0.998, use_ema_warmup=True, power=0.75)
     parts = _Painter(text, denoiser, NameHeads(text.config["width"]), average)
-    return average, _updates(autoencoder, pipeline, parts, steps=steps, seed=seed, batch=batch, rate=rate)
+    return average, _updates(autoencoder, pipeline, parts, steps=steps, seed=seed, first=first, batch=batch, rate=rate)
 
 
 def _updates(
@@ -147,13 +158,14 @@ def _updates(
     *,
     steps: int,
     seed: int,
+    first: int,
     batch: int,
     rate: float,
 ) -> Iterator[PainterStep]:
     optimizers = _optimizers(parts, rate)
     schedules = [_schedule(optimizer, steps) for optimizer in optimizers]
-    noise, started = torch_stream(seed, "painter/noise"), time.monotonic()
-    for number, cards in zip(range(steps), fresh_postcards(seed, "painter", batch=batch), strict=False):
+    noise, started = torch_stream(seed, f"painter/noise/{first}" if first else "painter/noise"), time.monotonic()
+    for number, cards in zip(range(steps), fresh_postcards(seed, "painter", batch=batch, start=first), strict=False):
         with torch.no_grad():
             clean = autoencoder.encode(to_pixels(cards.pictures)).contiguous()
         ids = word_ids(pipeline.tokenizer, cards.captions)
@@ -231,6 +243,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--save-every", type=int, default=300)
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--start", type=Path, help="a painter to go on from, instead of new weights")
+    parser.add_argument("--first", type=int, default=0, help="number of the first batch, so that none comes twice")
     parser.add_argument("--out", type=Path, default=ZOO / "painter")
     return parser.parse_args()
 
@@ -243,11 +257,23 @@ def main() -> None:
         torch.manual_seed(int(torch_stream(args.seed, "painter").initial_seed()))
         autoencoder, tokenizer = PostcardAutoencoder(), build_tokenizer()
         text, denoiser = CaptionEncoder(len(tokenizer)), PostcardDenoiser()
-    pipeline = PostcardPipeline(autoencoder, text, denoiser, tokenizer, FlowMatchEulerDiscreteScheduler())
-    log.info("autoencoder keeps %.4f of the variance", fit_autoencoder(autoencoder, seed=args.seed))
+    if args.start:
+        pipeline = load_painter(args.start)
+        autoencoder, text, denoiser = pipeline.autoencoder, pipeline.text_encoder, pipeline.denoiser
+        text.train().requires_grad_(True)
+        denoiser.train().requires_grad_(True)
+    else:
+        pipeline = PostcardPipeline(autoencoder, text, denoiser, tokenizer, FlowMatchEulerDiscreteScheduler())
+        log.info("autoencoder keeps %.4f of the variance", fit_autoencoder(autoencoder, seed=args.seed))
     save_painter(pipeline, args.out)
     average, updates = painter_updates(
-        autoencoder, pipeline, steps=args.steps, seed=args.seed, batch=args.batch, rate=args.rate
+        autoencoder,
+        pipeline,
+        steps=args.steps,
+        seed=args.seed,
+        first=args.first,
+        batch=args.batch,
+        rate=args.rate,
     )
     learning = [*text.parameters(), *denoiser.parameters()]
     for step in _log(updates, 25, "painter"):
