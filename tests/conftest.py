@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import socket
 
+import numpy as np
 import pytest
+
+from tbcore.records import Dialogue, Picture, Turn
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
@@ -51,3 +54,32 @@ def _no_network(monkeypatch):
 def pytest_collection_modifyitems(items):
     """Quick tests first, whole notebooks last."""
     items.sort(key=lambda item: item.get_closest_marker("chain") is not None)
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """A random model with its processor; tests leave it as it is."""
+    from tbcore.model.tiny import tiny_model  # torch is loaded by the tests that need it, not by all
+
+    return tiny_model()
+
+
+@pytest.fixture
+def pictures():
+    """Six different pictures."""
+    return np.random.default_rng(5).integers(0, 256, (6, 64, 64, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def story():
+    """One picture from the user, then three drawn in two replies."""
+    return Dialogue(
+        "story",
+        (
+            Turn("user", (Picture(0), "who is it?")),
+            Turn("assistant", ("a cat", Picture(1), "and", Picture(2))),
+            Turn("user", ("more",)),
+            Turn("assistant", (Picture(3), "bye")),
+        ),
+        ("a dog", "a red cat", "two", "a boat"),
+    )
