@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 from tbcore.errors import InputError, TeacherError
 
 __all__ = [
+    "AsyncChatClient",
     "CallError",
     "CallFailure",
     "ChatClient",
@@ -28,15 +29,16 @@ __all__ = [
 Speaker = Literal["system", "user", "assistant"]
 FinishReason = Literal["stop", "length", "content_filter", "refusal", "empty", "other"]
 
-CallFailure = Literal["not_sent", "busy", "ambiguous", "rejected", "forbidden", "unreadable"]
+CallFailure = Literal["not_sent", "busy", "server_error", "ambiguous", "rejected", "forbidden", "unreadable"]
 
 
 class CallError(TeacherError):
     """A call that brought no answer, and what that means for trying again and for the bill.
 
-    `not_sent`: nothing left this computer. `busy`: the teacher asks to come later. `ambiguous`: it was sent
-    and may have been billed. `rejected`: this prompt is refused, always. `forbidden`: no prompt will pass.
-    `unreadable`: an answer came, kept in `raw`, that is not in the expected form.
+    `not_sent`: nothing left this computer. `busy`: the teacher asks to come later. `server_error`: it failed
+    and says so, unbilled. `ambiguous`: it was sent and may have been billed. `rejected`: this prompt is
+    refused, always. `forbidden`: no prompt will pass. `unreadable`: an answer came, kept in `raw`, that is
+    not in the expected form.
     """
 
     def __init__(self, message: str, *, kind: CallFailure, retry_after_s: float | None = None, raw: str = "") -> None:
@@ -137,10 +139,11 @@ class Params:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens read and written, as the teacher counted them."""
+    """Tokens read and written, as the teacher counted them; `counted` is false when it told nothing."""
 
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    counted: bool = True
 
     @property
     def total(self) -> int:
@@ -181,6 +184,27 @@ class ChatClient(Protocol):
         Raises:
             TeacherError: the teacher could not be asked, or what came back cannot be read.
         """
+        ...
+
+
+class AsyncChatClient(Protocol):
+    """Whoever answers many messages at once. It does not try again by itself either."""
+
+    @property
+    def name(self) -> str:
+        """What the ledger and the records call this teacher; part of what changes the answer."""
+        ...
+
+    async def complete(self, messages: Sequence[Message], params: Params, *, attempt: str = "") -> Reply:
+        """Answer once; `attempt` names this try and may be sent along as a request id.
+
+        Raises:
+            TeacherError: the teacher could not be asked, or what came back cannot be read.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what the event loop that made the calls must not leave open."""
         ...
 
 

@@ -29,6 +29,13 @@ class Spent:
             self.completion_tokens + other.completion_tokens,
         )
 
+    def __sub__(self, other: Spent) -> Spent:
+        return Spent(
+            self.calls - other.calls,
+            self.prompt_tokens - other.prompt_tokens,
+            self.completion_tokens - other.completion_tokens,
+        )
+
     @property
     def tokens(self) -> int:
         """Read and written together."""

@@ -3,33 +3,47 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from tbcore.chat.messages import CallError, CallFailure, ChatClient, Message, Params, Reply
 from tbcore.errors import TbcoreError
 from tbcore.ledger.budget import worst_case
 from tbcore.ledger.journal import Journal, call_key
 
-__all__ = ["Answer", "Caller"]
+__all__ = ["Answer", "Call", "Caller", "with_more_room"]
 
-_TRY_AGAIN: frozenset[CallFailure] = frozenset({"not_sent", "busy", "ambiguous", "unreadable"})
+_TRY_AGAIN: frozenset[CallFailure] = frozenset({"not_sent", "busy", "server_error", "ambiguous", "unreadable"})
 _LONGEST_WAIT_S = 60.0
+_LONGER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What to ask, and the index of the draw that asks it."""
+
+    messages: Sequence[Message]
+    params: Params
+    draw: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What came of a call: a reply, or why there is none; `paid` is false when the journal knew it."""
+    """What came of a call: a reply, or why there is none.
+
+    `paid` is false when the journal knew it; `number` is the place of the call among those that were given.
+    """
 
     key: str
     reply: Reply | None
     problem: str | None = None
     detail: str = ""
     paid: bool = True
+    number: int = 0
 
 
 class Caller:
-    """Asks one teacher and writes everything down.
+    """Asks one teacher and writes everything down, one call after the other.
 
     Args:
         client: the teacher.
@@ -50,6 +64,34 @@ class Caller:
         self.journal = journal
         self._tries = tries
         self._wait = wait
+
+    def answers(
+        self, calls: Iterable[Call], *, allowed: Callable[[int], bool] | None = None
+    ) -> Generator[Answer, None, None]:
+        """An answer for each call, in order.
+
+        A reply cut off by its length limit is asked for once more with twice the limit, from the original
+        prompt.
+
+        Args:
+            calls: what to ask.
+            allowed: whether one more call may be begun, given how many were; all may when None.
+
+        Raises:
+            BudgetError: the next call could exceed a cap; what was answered so far stays in the journal.
+            CallError: of kind `forbidden`: no later call would pass either.
+        """
+        source = iter(calls)
+        begun = 0
+        while allowed is None or allowed(begun):
+            call = next(source, None)
+            if call is None:
+                return
+            begun += 1
+            answer = self.ask(call.messages, call.params, draw=call.draw)
+            if answer.reply is not None and answer.reply.finish_reason == "length":
+                answer = self.ask(call.messages, with_more_room(call.params), draw=call.draw)
+            yield replace(answer, number=begun - 1)
 
     def ask(self, messages: Sequence[Message], params: Params, *, draw: int = 0) -> Answer:
         """The journal's answer, or a new one.
@@ -89,6 +131,11 @@ class Caller:
                 return Answer(key, reply)
         problem, detail = (None, "") if last is None else (last.kind, str(last))
         return Answer(key, None, problem, detail)
+
+
+def with_more_room(params: Params) -> Params:
+    """The same question with twice the length limit: what follows a reply that was cut off."""
+    return replace(params, max_tokens=params.max_tokens * _LONGER)
 
 
 def _pause(error: CallError, number_of_try: int) -> float:

@@ -1,0 +1,1 @@
+"""Servers on this computer that speak the wire format of real ones, and misbehave on command."""
