@@ -398,6 +398,16 @@ step.make(
 print("saved; the digest of the centroids names this clustering:", heaps.digest[:12])
 
 # %% [markdown]
+# A report says what one cannot see on a map. **Cohesion** is the mean cosine of a heap's pictures to its centre. The
+# **neighbour** column is the cosine between two centres: when it comes near the cohesion, two heaps may be one topic.
+
+# %%
+report = cluster.quality(vectors, heaps)
+print(f"made by {report.engine}; sizes: Gini {report.gini:.2f} (0 is all equal)")
+for label, name in names.items():
+    print(f"{name:36} cohesion {report.cohesion[label]:.2f}   neighbour {report.separation[label]:.2f}")
+
+# %% [markdown]
 # ## A map you can touch
 #
 # Move the pointer over a dot, or reach it with the Tab key: the picture appears with its caption. The number in the
@@ -673,6 +683,17 @@ assert np.mean(found["topic-aware"]) > np.mean(found["random"]), "sets from one 
 # Random sets sit around zero: their pictures have nothing to do with each other. If the two heaps of bars lay on
 # top of each other, sampling by topic would be a waste of time.
 #
+# Is more coherence always better? Then we would need no heaps: take a picture and its nearest neighbours. `tbcore`
+# has that control, too. Look at its number, and then ask what one could talk about with such pictures.
+
+# %%
+closest = sample.sample_nearest(vectors, p.n_picture_sets, seed=seed, rules=rules)
+print(f"coherence of nearest neighbours: {sample.coherence(closest.samples, vectors):.2f}")
+for name, sampling in (("topic-aware", aware), ("random", control), ("nearest", closest)):
+    ledger = sample.Coverage.of(sampling.samples, n)
+    print(f"{name:12} used {ledger.share:.0%} of the pictures; pairs met again: {ledger.repeated_pairs}")
+
+# %% [markdown]
 # Last, we write the sets down in the form that the following notebooks read: captions in order, scenes if they are
 # known, and where the files lie.
 

@@ -8,7 +8,16 @@ from numpy.typing import NDArray
 
 from tbcore.data.cluster import choose_k, cluster, purity, spread
 from tbcore.data.embed import HashingEncoder, embed
-from tbcore.data.sample import Sample, SamplingRules, coherence, sample_groups, sample_random
+from tbcore.data.sample import (
+    Coverage,
+    Sample,
+    SamplingRules,
+    coherence,
+    digest_of_samples,
+    sample_groups,
+    sample_nearest,
+    sample_random,
+)
 from tbcore.errors import InputError
 from tbcore.seeds import stream
 
@@ -146,3 +155,65 @@ def test_temperature_zero_takes_the_largest_cluster() -> None:
     assert {sample.cluster for sample in found.samples} == {0}
     with pytest.raises(InputError, match="smallest <= largest"):
         SamplingRules(smallest=3, largest=2)
+
+
+def test_going_on_behind_earlier_draws_equals_drawing_all_at_once() -> None:
+    for draw in (
+        lambda n, after: sample_groups(LABELS, VECTORS, n, seed=1, rules=RULES, after=after),
+        lambda n, after: sample_random(VECTORS, n, seed=1, rules=RULES, after=after),
+        lambda n, after: sample_nearest(VECTORS, n, seed=1, rules=RULES, after=after),
+    ):
+        whole, first = draw(15, ()), draw(6, ())
+        extended = draw(15, first.samples)
+        assert extended.samples == whole.samples
+        assert extended.used.tolist() == whole.used.tolist()
+        assert digest_of_samples(extended.samples) == digest_of_samples(whole.samples)
+    with pytest.raises(InputError, match="after= must hold the first draws"):
+        sample_groups(LABELS, VECTORS, 9, seed=1, rules=RULES, after=first.samples[2:])
+
+
+def test_nearest_neighbours_are_the_most_coherent_control_and_keep_the_rules() -> None:
+    kinds = {
+        "nearest": sample_nearest(VECTORS, 15, seed=0, rules=RULES),
+        "topic": sample_groups(LABELS, VECTORS, 15, seed=0, rules=RULES),
+        "random": sample_random(VECTORS, 15, seed=0, rules=RULES),
+    }
+    numbers = {name: coherence(found.samples, VECTORS) for name, found in kinds.items()}
+    assert numbers["nearest"] > numbers["topic"] > numbers["random"]
+    found = kinds["nearest"]
+    assert found.used.max() <= 3
+    assert {sample.cluster for sample in found.samples} == {-1}
+    first = found.samples[0].members
+    cosines = VECTORS @ VECTORS[first[0]]
+    cosines[first[0]] = -2
+    cosines[cosines > RULES.max_similarity] = -2
+    assert first[1] == int(cosines.argmax())
+    spent = sample_nearest(VECTORS, 100, seed=0, rules=SamplingRules(max_similarity=1.1, reuse_cap=1))
+    assert "no picture has" in spent.exhausted
+
+
+def test_dropped_pictures_are_never_drawn() -> None:
+    labels = np.where(np.arange(30) < 6, -1, LABELS)
+    found = sample_groups(labels, VECTORS, 30, seed=0, rules=RULES)
+    assert found.used[:6].sum() == 0
+    assert found.used[6:].sum() > 0
+
+
+def test_the_coverage_ledger_counts_pictures_and_pairs() -> None:
+    ledger = Coverage.of([Sample(0, 0, (2, 0)), Sample(1, 0, (0, 2, 3))], n=8)
+    assert dict(ledger.used) == {0: 2, 2: 2, 3: 1}
+    assert dict(ledger.together) == {(0, 2): 2, (0, 3): 1, (2, 3): 1}
+    assert (ledger.share, ledger.repeated_pairs) == (3 / 8, 1)
+    assert Coverage.from_json(ledger.to_json()) == ledger
+    found = sample_groups(LABELS, VECTORS, 20, seed=1, rules=RULES)
+    assert [Coverage.of(found.samples, 30).used[place] for place in range(30)] == found.used.tolist()
+
+
+def test_uncovered_pictures_come_first() -> None:
+    found = sample_groups(np.zeros(30, int), VECTORS, 10, seed=0, rules=SamplingRules(max_similarity=1.1, largest=3))
+    used = np.zeros(30, int)
+    for sample in found.samples:
+        others = np.delete(used, list(sample.members))
+        assert max(used[list(sample.members)]) <= (others.min() if len(others) else 0) + 1
+        used[list(sample.members)] += 1
+    assert used.max() <= 1
