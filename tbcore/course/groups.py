@@ -15,7 +15,7 @@ from tbcore.world.captions import caption
 from tbcore.world.scenes import Scene, sample_scene
 from tbcore.world.sprites import TOPICS
 
-__all__ = ["GROUPS_FILE", "PHOTO_GROUPS", "VERSION", "photo_groups", "postcard_groups"]
+__all__ = ["GROUPS_FILE", "PHOTO_GROUPS", "VERSION", "more_postcard_groups", "photo_groups", "postcard_groups"]
 
 VERSION = "groups-1"
 """Changes when any caption, scene or order changes; recordings name the version they were made for."""
@@ -23,6 +23,7 @@ VERSION = "groups-1"
 GROUPS_FILE = Path(__file__).parents[1] / "recorded" / "groups.jsonl"
 
 PER_TOPIC = 9  # seven for training, one for validation, one for test
+MORE_PER_TOPIC = 24  # twenty for training, two for validation, two for test
 
 PHOTO_GROUPS: tuple[tuple[str, ...], ...] = (
     ("astronaut", "rocket"),
@@ -41,27 +42,36 @@ PHOTO_GROUPS: tuple[tuple[str, ...], ...] = (
 
 def postcard_groups() -> list[PictureGroup]:
     """Return 72 groups of two to four different postcards of one topic: 56 train, 8 val, 8 test."""
-    groups: list[PictureGroup] = []
-    for topic in TOPICS:
-        for number in range(PER_TOPIC):
-            split = {7: "val", 8: "test"}.get(number, "train")
-            name = f"postcards-{topic.replace(' ', '-')}-{number + 1}"
-            rng = stream(0, f"{VERSION}/{name}")
-            scenes: dict[Scene, None] = {}
-            while len(scenes) < 2 + number % 3:
-                scenes.setdefault(sample_scene(rng, topic=topic, split=split))
-            groups.append(
-                PictureGroup(
-                    id=name,
-                    version=VERSION,
-                    topic=topic,
-                    captions=tuple(caption(scene, rng) for scene in scenes),
-                    scenes=tuple(scene.to_json() for scene in scenes),
-                    files=None,
-                    split=split,
-                )
-            )
-    return groups
+    held_out = {7: "val", 8: "test"}
+    return [_group(topic, k, held_out.get(k, "train")) for topic in TOPICS for k in range(PER_TOPIC)]
+
+
+def more_postcard_groups() -> list[PictureGroup]:
+    """Return 192 further groups, topic by topic in turn: 160 train, 16 val, 16 test.
+
+    They stand after all others, so that what was asked for the first 82 stays what it was.
+    """
+    held_out = {10: "val", 11: "test", 22: "val", 23: "test"}
+    return [
+        _group(topic, PER_TOPIC + k, held_out.get(k, "train")) for k in range(MORE_PER_TOPIC) for topic in TOPICS
+    ]
+
+
+def _group(topic: str, number: int, split: str) -> PictureGroup:
+    name = f"postcards-{topic.replace(' ', '-')}-{number + 1}"
+    rng = stream(0, f"{VERSION}/{name}")
+    scenes: dict[Scene, None] = {}
+    while len(scenes) < 2 + number % 3:
+        scenes.setdefault(sample_scene(rng, topic=topic, split=split))
+    return PictureGroup(
+        id=name,
+        version=VERSION,
+        topic=topic,
+        captions=tuple(caption(scene, rng) for scene in scenes),
+        scenes=tuple(scene.to_json() for scene in scenes),
+        files=None,
+        split=split,
+    )
 
 
 def photo_groups() -> list[PictureGroup]:
@@ -82,4 +92,5 @@ def photo_groups() -> list[PictureGroup]:
 
 
 if __name__ == "__main__":
-    write_jsonl(GROUPS_FILE, [group.to_json() for group in [*postcard_groups(), *photo_groups()]])
+    shipped = [*postcard_groups(), *photo_groups(), *more_postcard_groups()]
+    write_jsonl(GROUPS_FILE, [group.to_json() for group in shipped])

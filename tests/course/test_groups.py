@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from tbcore.course.groups import GROUPS_FILE, photo_groups, postcard_groups
+from tbcore.course.groups import GROUPS_FILE, more_postcard_groups, photo_groups, postcard_groups
 from tbcore.data.photos import PHOTOS, write_photos
 from tbcore.records import PictureGroup
 from tbcore.store import read_jsonl
@@ -16,12 +16,15 @@ from tbcore.world.splits import held_out, split_of
 
 def test_the_shipped_file_is_what_the_code_makes() -> None:
     shipped = [PictureGroup.from_json(row) for row in read_jsonl(GROUPS_FILE)]
-    assert shipped == [*postcard_groups(), *photo_groups()]
+    assert shipped == [*postcard_groups(), *photo_groups(), *more_postcard_groups()]
 
 
 def test_groups_keep_to_their_split() -> None:
-    groups = postcard_groups()
+    groups, more = postcard_groups(), more_postcard_groups()
     assert Counter(group.split for group in groups) == {"train": 56, "val": 8, "test": 8}
+    assert Counter(group.split for group in more) == {"train": 160, "val": 16, "test": 16}
+    groups += more
+    assert len({group.id for group in groups}) == 264
     for group in groups:
         assert 2 <= len(group.captions) <= 4
         scenes = [Scene.from_json(scene) for scene in group.scenes or ()]

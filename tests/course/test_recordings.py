@@ -94,7 +94,10 @@ def test_pictures_are_drawn_or_found_and_attached(tmp_path):
 def test_the_filter_keeps_what_it_kept_when_the_bands_were_written():
     counts = funnel(judge_all(recorded_candidates(), canary=CANARY))
     rejected = {rule: count for rule, count in counts.items() if count and rule != "kept"}
-    assert (counts["kept"], rejected) == (104, {"no_image": 2, "invalid_turns": 6})
+    assert (counts["kept"], rejected) == (
+        290,
+        {"repeat_image": 1, "no_image": 3, "invalid_turns": 8, "empty_turn": 1, "changed_caption": 1},
+    )
 
 
 def test_shipped_labels_are_what_the_simulated_raters_say():
