@@ -18,13 +18,13 @@ SihengLi99/TextBind (common_utils, constaints); nonce and escaping are ours.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from tbcore.entities import escape, unescape
 from tbcore.errors import DialogueError, InputError
-from tbcore.records import Dialogue, Part, Picture, Role, Turn
+from tbcore.reading import ROLE_WORDS, Mark, Problem, Reading, scan
+from tbcore.records import Dialogue
 from tbcore.seeds import stream
 
 __all__ = [
@@ -43,13 +43,6 @@ __all__ = [
     "render_turns",
     "unescape",
 ]
-
-ROLE_WORDS: dict[Role, str] = {"user": "Human", "assistant": "Assistant"}
-"""How each role's lines begin, before the colon."""
-
-_ROLE_OF: dict[str, Role] = {word: role for role, word in ROLE_WORDS.items()}
-_TOKEN = re.compile(r"<(/?)img([0-9]+)(?:-([0-9A-Za-z]+))?>|^(Human|Assistant):", re.MULTILINE)
-_MOST_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,96 +103,6 @@ SHIPPED = Codec("e046")
 """The codec in which the shipped conversations were recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mark:
-    """A well-paired tag: which picture, what stands inside (unescaped), and where, in characters."""
-
-    index: int
-    caption: str
-    start: int
-    end: int
-
-
-ProblemCode = Literal["foreign_tag", "mismatched_close", "not_canonical", "unpaired_close", "unpaired_open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """What does not fit the format, and the offset of its first character."""
-
-    code: ProblemCode
-    offset: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Cut:
-    """A tag in the text: removed, or replaced by a picture when it opens or closes a pair."""
-
-    start: int
-    end: int
-    picture: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A turn's place in the text: role word from `start`, what is said in `body`..`end`."""
-
-    role: Role
-    start: int
-    body: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """What one pass over a text found; offsets count characters.
-
-    Args:
-        marks: well-paired tags, wherever they stand.
-        opens: index and offset of every opening tag, paired or not.
-        spans: the turns' places, in order; what precedes the first belongs to nobody.
-    """
-
-    text: str
-    marks: tuple[Mark, ...]
-    opens: tuple[tuple[int, int], ...]
-    spans: tuple[Span, ...]
-    problems: tuple[Problem, ...]
-    cuts: tuple[_Cut, ...]
-
-    def turns(self, *, trim: bool = True, start: int = 0) -> tuple[Turn, ...]:
-        """The turns from offset `start` on, tags that open or close no pair left out.
-
-        `trim` drops white space at both ends of a turn, as teachers put blank lines between turns.
-        """
-        return tuple(Turn(span.role, tuple(self._parts(span, trim=trim))) for span in self.spans if span.start >= start)
-
-    def _parts(self, span: Span, *, trim: bool) -> Iterator[Part]:
-        start, end = span.body, span.end
-        if trim:
-            while start < end and self.text[start].isspace():
-                start += 1
-            while start < end and self.text[end - 1].isspace():
-                end -= 1
-        elif self.text.startswith(" ", start, end):
-            start += 1
-        words = ""
-        for cut in self.cuts:
-            if cut.start < start or cut.start >= end:
-                continue
-            words += self.text[start : cut.start]
-            if cut.picture is not None:
-                if words:
-                    yield unescape(words)
-                    words = ""
-                yield Picture(cut.picture)
-            start = cut.end
-        words += self.text[start:end]
-        if words:
-            yield unescape(words)
-
-
 def render_captions(captions: Sequence[str], codec: Codec) -> str:
     """One line per picture: its tag around its caption, in order of index."""
     return "\n".join(codec.tagged(index, caption) for index, caption in enumerate(captions))
@@ -237,7 +140,7 @@ def parse(
 
     The keywords fill the fields of a dialogue that its text does not hold.
     """
-    reading = _scan(text, codec, trim=False)
+    reading = scan(text, codec.nonce, trim=False)
     if reading.problems:
         return reading.problems[0]
     first_turn = reading.spans[0].start if reading.spans else len(text)
@@ -257,76 +160,7 @@ def read_reply(text: str, codec: Codec) -> Reading:
 
     What the teacher wrote inside a tag is kept as it came, to be judged; records store the originals.
     """
-    return _scan(text, codec, trim=True)
-
-
-def _scan(text: str, codec: Codec, *, trim: bool) -> Reading:
-    marks: list[Mark] = []
-    opens: list[tuple[int, int]] = []
-    starts: list[tuple[Role, int, int]] = []
-    problems: list[Problem] = []
-    cuts: list[_Cut] = []
-    opened: re.Match[str] | None = None
-
-    def abandon() -> None:
-        if opened is not None:
-            problems.append(Problem("unpaired_open", opened.start(), opened.group()))
-            cuts.append(_Cut(opened.start(), opened.end(), None))
-
-    for token in _TOKEN.finditer(text):
-        slash, digits, nonce, role = token.groups()
-        if role is not None:
-            abandon()
-            opened = None
-            starts.append((_ROLE_OF[role], token.start(), token.end()))
-        elif nonce != codec.nonce:
-            problems.append(Problem("foreign_tag", token.start(), token.group()))
-        elif not slash:
-            abandon()
-            opened = token
-            opens.append((_index(digits), token.start()))
-        elif opened is None:
-            problems.append(Problem("unpaired_close", token.start(), token.group()))
-            cuts.append(_Cut(token.start(), token.end(), None))
-        elif _index(opened[2]) != _index(digits):
-            abandon()
-            problems.append(Problem("mismatched_close", token.start(), f"{opened.group()}...{token.group()}"))
-            cuts.append(_Cut(token.start(), token.end(), None))
-            opened = None
-        else:
-            caption = _inside(text[opened.end() : token.start()], codec, trim=trim)
-            marks.append(Mark(_index(digits), caption, opened.start(), token.end()))
-            cuts.append(_Cut(opened.start(), token.end(), _index(digits)))
-            opened = None
-    abandon()
-    spans = _spans(starts, len(text), trim=trim)
-    cuts.sort(key=lambda cut: cut.start)
-    return Reading(text, tuple(marks), tuple(opens), spans, tuple(problems), tuple(cuts))
-
-
-def _spans(starts: Sequence[tuple[Role, int, int]], length: int, *, trim: bool) -> tuple[Span, ...]:
-    ends = [start for _, start, _ in starts[1:]] + [length]
-    last = len(starts) - 1
-    return tuple(
-        # The line break before the next role word parts the turns; it is not said by anybody.
-        Span(role, start, body, end if trim or place == last else end - 1)
-        for place, ((role, start, body), end) in enumerate(zip(starts, ends, strict=False))
-    )
-
-
-def _inside(words: str, codec: Codec, *, trim: bool) -> str:
-    if trim:
-        words_inside = words.strip()
-    elif codec.nonce is None and len(words) >= 2 and words[0] == words[-1] == " ":
-        words_inside = words[1:-1]
-    else:
-        words_inside = words
-    return unescape(words_inside)
-
-
-def _index(digits: str) -> int:
-    # Python refuses to read thousands of digits; such an index points nowhere anyhow.
-    return int(digits) if len(digits) <= _MOST_DIGITS else 10**_MOST_DIGITS
+    return scan(text, codec.nonce, trim=True)
 
 
 def _first_difference(one: str, other: str) -> int:

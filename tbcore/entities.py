@@ -24,6 +24,10 @@ _UNSAFE = re.compile(
 )
 
 _LOOKALIKE_TAG = re.compile(r"<\s*/?\s*img\s*[0-9]", re.IGNORECASE)
+_LOOKALIKE_BEGUN = re.compile(r"<\s*/?\s*(?:i(?:m(?:g\s*)?)?)?", re.IGNORECASE)
+# Every character that folds to an angle bracket; a true tag, plain from bracket to digit, is passed over at once.
+_ANGLE = re.compile(r"<(?!/?img[0-9])|[\u2039\u2329\u3008\ufe3f\ufe64\uff1c]")
+_FIRST_LOOK = 16
 # Letters of other scripts that are drawn like those of `img`; NFKC folds the full-width ones by itself.
 _LOOKALIKES = str.maketrans(
     {
@@ -77,12 +81,24 @@ def find_lookalike_tag(text: str) -> tuple[int, int] | None:
     """Start and end of the first thing that is drawn like a picture tag but is not written in ASCII."""
     if text.isascii():
         return None
-    folded, origin = _fold_lookalikes(text)
-    for found in _LOOKALIKE_TAG.finditer(folded):
-        start, end = origin[found.start()], origin[found.end() - 1] + 1
-        if not text[start:end].isascii():
+    for angle in _ANGLE.finditer(text):
+        start = angle.start()
+        end = _end_of_lookalike(text, start)
+        if end is not None and not text[start:end].isascii():
             return start, end
     return None
+
+
+def _end_of_lookalike(text: str, start: int) -> int | None:
+    """Where the thing that begins at `start` ends, if it reads as a tag; folds no more text than it must."""
+    size = _FIRST_LOOK
+    while True:
+        folded, origin = _fold_lookalikes(text[start : start + size])
+        if (found := _LOOKALIKE_TAG.match(folded)) is not None:
+            return start + origin[found.end() - 1] + 1
+        if start + size >= len(text) or not _LOOKALIKE_BEGUN.fullmatch(folded):
+            return None
+        size *= 4  # white space and invisible characters may stretch a tag
 
 
 def _fold_lookalikes(text: str) -> tuple[str, list[int]]:

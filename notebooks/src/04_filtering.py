@@ -42,7 +42,7 @@ import numpy as np
 from tbcore.candidates import Candidate
 from tbcore.course import checks, figures, lesson, quizzes, recordings
 from tbcore.course.labels import recorded_candidates
-from tbcore.data import stats
+from tbcore.data import provenance, stats
 from tbcore.data.export import Card, split_by_group, to_official
 from tbcore.data.filter import (
     CAPTION_THRESHOLD,
@@ -264,8 +264,6 @@ for one in judged:
     if one.objection:
         print(f"{one.candidate.id:28} {one.objection.code:14} {one.objection.offset!s:>5}  {one.objection.detail}")
 print(f"kept {counts['kept']}, rejected {rejected}")
-
-# %%
 step.result("04.kept", counts["kept"])
 step.result("04.rejected", rejected)
 checks.within("04.kept", counts["kept"])
@@ -420,7 +418,38 @@ checks.show(figure, alt="A stricter limit rejects at fewer changed characters; a
 # With limit 0 every slip is caught, and every harmless one too. The released code chose 0.1. We keep that, and lower
 # the risk in another way: a record never stores the teacher's copy, but always the true caption, found by its number.
 # A slip can then confuse the talk, but never the picture.
+
+# %% [markdown]
+# ### Beyond form
 #
+# Further rules look at what is *said*: does somebody speak of captions, confess to be blind, repeat an example, or
+# never mention a picture? They count words and understand nothing, so here they only point. A person reads the place.
+
+# %%
+from tbcore.data.examples import load_seed_examples
+from tbcore.data.filter import Further, further_rules
+
+more = {**RULES, **further_rules(Further(examples=load_seed_examples().examples))}
+pointed = [one.objection for one in judge_all((one.candidate for one in kept), canary=CANARY, rules=more)]
+print(Counter(verdict.rule if verdict else "nothing to say" for verdict in pointed))
+for one, verdict in [(one, verdict) for one, verdict in zip(kept, pointed, strict=True) if verdict][:4]:
+    at = verdict.offset or 0
+    print(f"{one.candidate.id}: {verdict.rule}, {verdict.detail} | {one.candidate.reply[at : at + 40]!r}")
+
+# %% [markdown]
+# Not every finger points at a fault. A talk in another language, or one that says only *this*, refers to its picture
+# well enough. Such rules choose what people should read first. They should not decide alone.
+#
+# Can you say where a conversation came from? A record of its own brings everything together.
+
+# %%
+sources = provenance.Sources(
+    candidates={one.candidate.id: one.candidate for one in judged},
+    verdicts={one.candidate.id: one.verdicts for one in judged},
+)
+print("\n".join(line[:110] for line in provenance.explain(kept[0].candidate.id, sources).text().splitlines()[:9]))
+
+# %% [markdown]
 # ## What stays
 #
 # The kept conversations, in numbers. An exchange is a user's turn and what follows it.
@@ -499,8 +528,6 @@ rows = step.make(
 )
 dataset = [Dialogue.from_json(row) for row in rows]
 print(len(rows), "dialogues,", len(list(folder.glob("*.png"))), "pictures")
-
-# %%
 talk = dataset[0]
 files = [load_picture(step.path / name) for name in talk.pictures]
 checks.show(

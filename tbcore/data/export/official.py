@@ -1,16 +1,15 @@
-"""The finished dataset: split by group, the official record format, and a card that says what it is."""
+"""The record format of the paper's code, and a split by picture group."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from tbcore.errors import InputError
 from tbcore.records import Dialogue, Part, Picture, Turn
 from tbcore.seeds import stream
 
-__all__ = ["Card", "from_official", "split_by_group", "to_official"]
+__all__ = ["from_official", "split_by_group", "to_official"]
 
 _MARK = "<image>"
 
@@ -98,60 +97,3 @@ def from_official(record: Mapping[str, Any], *, name: str = "", group: str = "",
         turns.append(Turn(message["role"], tuple(parts)))
     attached = tuple(pictures) if any(pictures) else ()
     return Dialogue(name, tuple(turns), tuple(captions), attached, source, group)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Card:
-    """What a reader of the dataset must know, to be written beside it.
-
-    Args:
-        title, text: the name of the dataset, and what it is, in a paragraph.
-        parts: dialogues per split part.
-        funnel: candidates by first objection, 'kept' last.
-        alone: by rule, how many only that rule rejects.
-        numbers: statistics by name; None is written as undefined.
-        provenance: seeds, versions and hashes by name.
-        licences: where pictures and texts come from, one line each.
-        limits: what is known to be missing or wrong, one line each.
-    """
-
-    title: str
-    text: str
-    parts: Mapping[str, int] = field(default_factory=dict[str, int])
-    funnel: Mapping[str, int] = field(default_factory=dict[str, int])
-    alone: Mapping[str, int] = field(default_factory=dict[str, int])
-    numbers: Mapping[str, float | None] = field(default_factory=dict[str, "float | None"])
-    provenance: Mapping[str, object] = field(default_factory=dict[str, object])
-    licences: Sequence[str] = ()
-    limits: Sequence[str] = ()
-
-    def markdown(self) -> str:
-        """The card; markup in names and values is made harmless."""
-        blocks = [f"# {_safe(self.title)}", _safe(self.text)]
-        blocks += _table("Parts", ("part", "dialogues"), self.parts)
-        if self.funnel:
-            rows = [(rule, n, self.alone.get(rule, "")) for rule, n in self.funnel.items()]
-            blocks += ["## Filter", _rows(("first objection", "candidates", "only this rule"), rows)]
-        blocks += _table("Numbers", ("what", "value"), {k: _number(v) for k, v in self.numbers.items()})
-        blocks += _table("Provenance", ("what", "value"), self.provenance)
-        for heading, lines in (("Licences", self.licences), ("Known limits", self.limits)):
-            if lines:
-                blocks += [f"## {heading}", "\n".join(f"- {_safe(line)}" for line in lines)]
-        return "\n\n".join(blocks) + "\n"
-
-
-def _table(heading: str, names: tuple[str, str], values: Mapping[str, object]) -> list[str]:
-    return [f"## {heading}", _rows(names, list(values.items()))] if values else []
-
-
-def _rows(names: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    lines = [names, ["---"] * len(names), *rows]
-    return "\n".join(f"| {' | '.join(_safe(str(cell)) for cell in line)} |" for line in lines)
-
-
-def _number(value: float | None) -> str:
-    return "undefined" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
-
-
-def _safe(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace("|", "\\|").replace("\n", " ")
