@@ -1,0 +1,127 @@
+"""Run PostcardBench from the command line.
+
+python -m tbcore.bench items                                    write the frozen conversations again
+python -m tbcore.bench audit                                    what leaked, what can be guessed
+python -m tbcore.bench run --suite lite --out runs/bench        reference rows only
+python -m tbcore.bench run --model FOLDER --suite lite|full --out runs/bench
+python -m tbcore.bench run --endpoint URL --endpoint-model NAME --out runs/bench
+python -m tbcore.bench table runs/bench/results.json [more]     the printed table again; of several: over seeds
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tbcore.bench.compose import write_items
+from tbcore.bench.controls import ExactPainter, Paints
+from tbcore.bench.items import ITEMS_FILE, SUITES, load_items
+from tbcore.bench.report import read_results, seeds_table, table, write_results
+from tbcore.bench.suite import Make, beside, evaluate, faults, model_rows, reference_rows
+from tbcore.errors import TbcoreError
+from tbcore.store import write_text
+
+__all__ = ["main"]
+
+
+def _say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tbcore.bench", description="PostcardBench")
+    commands = parser.add_subparsers(dest="command", required=True)
+    items = commands.add_parser("items", help="write the frozen conversations again")
+    items.add_argument("--out", type=Path, default=ITEMS_FILE)
+    commands.add_parser("audit", help="what leaked, what can be guessed")
+    runs = commands.add_parser("run", help="ask contestants and measure them")
+    runs.add_argument("--suite", choices=SUITES, default="lite")
+    runs.add_argument("--out", type=Path, required=True, help="folder for replies, results.json and results.md")
+    runs.add_argument("--model", type=Path, help="checkpoint folder of a trained model")
+    runs.add_argument("--endpoint", default="", help="base URL of a chat endpoint that sees pictures")
+    runs.add_argument("--endpoint-model", default="", help="its name for the model")
+    runs.add_argument("--limit", type=int, help="only so many conversations")
+    runs.add_argument("--batch", type=int, default=48, help="conversations asked at once")
+    runs.add_argument("--painter-steps", type=int, default=16, help="0: draw exactly instead")
+    runs.add_argument("--no-controls", action="store_true", help="the model alone, without its blind row and others")
+    runs.add_argument("--faults", action="store_true", help="fault attribution also in the small suite")
+    tables = commands.add_parser("table", help="print the table of results.json; of several files: over seeds")
+    tables.add_argument("results", type=Path, nargs="+")
+    tables.add_argument("--row", default="MIM", help="the row to compare over several files")
+    return parser
+
+
+def _maker(options: argparse.Namespace) -> Make | None:
+    if options.model is not None:
+        from tbcore.bench.mim import MIMContestant, load_model
+
+        model, processor = load_model(options.model)
+        return lambda draws: MIMContestant(model, processor, draws)
+    if options.endpoint or options.endpoint_model:
+        from tbcore.bench.chat import ChatContestant
+        from tbcore.chat.endpoint import OpenAICompatible
+
+        client = OpenAICompatible(options.endpoint_model, base_url=options.endpoint)
+        return lambda draws: ChatContestant(client, draws)
+    return None
+
+
+def _run(options: argparse.Namespace) -> None:
+    items = load_items(options.suite)[: options.limit]
+    painter: Paints | None = None
+    if options.painter_steps:
+        from tbcore.bench.mim import shipped_painter
+
+        painter = shipped_painter(options.painter_steps)
+    make = _maker(options)
+    rows = reference_rows(items, painter)
+    models = (
+        [] if make is None else model_rows(make, painter or ExactPainter(), items, controls=not options.no_controls)
+    )
+    settings = {"painter_steps": options.painter_steps}
+
+    def watch(row: str, done: int, total: int) -> None:
+        _say(f"{row}: {done} of {total} replies")
+
+    results, _ = evaluate(
+        [*models, *rows], items, options.out / "replies", batch=options.batch, settings=settings, watch=watch
+    )
+    if make is not None and (options.suite == "full" or options.faults):
+        place = options.out / "replies" / "faults"
+        results += faults(items, make, painter or ExactPainter(), place, batch=options.batch)
+    full = options.suite == "full"
+    results += beside(models[0] if models and full else None, n=300 if full else 100)
+    write_results(options.out / "results.json", results)
+    shown = table([one for one in results if one.row in {row.name for row in (*models, *rows)}])
+    write_text(options.out / "results.md", shown)
+    _say(shown)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 when all went well, 1 with a message on the error stream otherwise."""
+    options = _parser().parse_args(arguments)
+    try:
+        match options.command:
+            case "items":
+                _say(json.dumps(write_items(options.out), indent=1))
+            case "audit":
+                from tbcore.bench.audit import audit
+
+                _say(json.dumps(audit(load_items()), indent=1))
+            case "run":
+                _run(options)
+            case _:
+                found = [read_results(path) for path in options.results]
+                _say(table(found[0]) if len(found) == 1 else seeds_table(found, options.row))
+    except TbcoreError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,129 @@
+"""Our model as a contestant: all conversations are read and written in step."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from tbcore.bench.contestants import Answer, Drawing, Sofar
+from tbcore.bench.controls import Paints
+from tbcore.errors import CheckpointError, MissingFileError
+from tbcore.store import read_json
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tbcore.model.decode import DecodeSettings, Prompt
+    from tbcore.model.mim import MIMForConditionalGeneration
+    from tbcore.model.processor import MIMProcessor
+
+__all__ = ["MIMContestant", "load_contestant", "load_model", "shipped_painter"]
+
+
+class MIMContestant:
+    """A trained model with a painter.
+
+    Args:
+        model: in eval mode.
+        processor: the model's own.
+        painter: draws the captions; `tbcore.bench.controls.ExactPainter` shows what the writer alone is worth.
+        settings: lengths, sampling, seed; None: always the likeliest token.
+        name: for tables.
+
+    Conversations of like length are written together, and each picture is looked at once.
+    """
+
+    def __init__(
+        self,
+        model: MIMForConditionalGeneration,
+        processor: MIMProcessor,
+        painter: Paints,
+        *,
+        settings: DecodeSettings | None = None,
+        name: str = "MIM",
+    ) -> None:
+        from tbcore.model.decode import DecodeSettings
+
+        self.model, self.processor, self.painter, self.name = model, processor, painter, name
+        self.settings = settings or DecodeSettings()
+        self._features: dict[bytes, Tensor] = {}
+
+    def answer(self, conversations: Sequence[Sofar]) -> list[Answer]:
+        """What the model says and draws next; another painting seed in each exchange."""
+        from tbcore.model.decode import generate
+
+        answers: dict[int, Answer] = {}
+        for number in sorted({one.number for one in conversations}):
+            rows = [k for k, one in enumerate(conversations) if one.number == number]
+            prompts = [self._prompt(conversations[k]) for k in rows]
+            settings = replace(self.settings, seed=self.settings.seed + 100 * number)
+            replies = generate(self.model, self.processor.layout, prompts, painter=self.painter, settings=settings)
+            for k, reply in zip(rows, replies, strict=True):
+                parts = [part if isinstance(part, str) else Drawing(part.caption, part.picture) for part in reply.parts]
+                answers[k] = Answer(tuple(parts))
+        return [answers[k] for k in range(len(conversations))]
+
+    def _prompt(self, sofar: Sofar) -> Prompt:
+        from tbcore.model.decode import Prompt
+
+        captions = tuple(caption or "-" for caption in sofar.captions)
+        return Prompt(sofar.turns, tuple(self._look(picture) for picture in sofar.pictures), captions)
+
+    def _look(self, picture: NDArray[np.uint8]) -> Tensor:
+        key = picture.tobytes()
+        if key not in self._features:
+            self._features[key] = self.model.vision.patches(np.array(picture)[None])[0]
+        return self._features[key]
+
+
+def shipped_painter(steps: int = 16) -> Paints:
+    """The painter that ships with the course.
+
+    Args:
+        steps: denoising steps per picture.
+
+    Raises:
+        MissingFileError, CheckpointError: its files are not there or damaged.
+    """
+    from tbcore.model.painter.pipeline import PostcardPainter, load_painter
+
+    return PostcardPainter(load_painter(), steps=steps)
+
+
+def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    """Put tower, connector and language model together as a checkpoint says, and load what was learned.
+
+    Raises:
+        MissingFileError, CheckpointError: as `tbcore.train.checkpoint.load_delta`.
+    """
+    from tbcore.model.config import MIMConfig, QFormerConfig
+    from tbcore.train.build import assemble
+    from tbcore.train.checkpoint import load_delta
+
+    place = Path(checkpoint) / "mim.json"
+    if not place.is_file():
+        raise MissingFileError(f"{place}: there is no checkpoint here. Train a model first (notebook 06).")
+    value: Any = read_json(place)
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+        raise CheckpointError(f"{place}: must hold a JSON object with the field 'config'. Write it again.")
+    saved = MIMConfig(**{k: v for k, v in value["config"].items() if k != "model_type"})
+    model, processor = assemble(qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
+    load_delta(model, checkpoint)
+    return model.eval(), processor
+
+
+def load_contestant(
+    checkpoint: Path | str, painter: Paints, *, settings: DecodeSettings | None = None, name: str = "MIM"
+) -> MIMContestant:
+    """A trained model, ready to be asked.
+
+    Raises:
+        MissingFileError, CheckpointError: a part is not there, damaged, or not the one it was trained on.
+    """
+    model, processor = load_model(checkpoint)
+    return MIMContestant(model, processor, painter, settings=settings, name=name)
