@@ -7,6 +7,11 @@ and a frozen painter draws it (TextBind, arXiv:2309.08637).
     text    ─► tokens ───────► embeddings ───────────────────────┴─► language model ─► text
                                                                           └─► <start> caption <end> ─► painter
 
+    config, vision, towers, connectors, blip2, language, mim   the parts and their sum
+    tokens, masks, pack, batch, processor                      from a dialogue to tensors
+    history, writer, memory, decode, replies                   writing replies
+    hub, tiny, query_head    parts by name or folder; all of it in miniature; drawing without words
+
 Axes, used in signatures, comments, notebooks and figures:
 
     b  dialogues in a batch              q       query vectors per picture

@@ -49,8 +49,10 @@ class MIMConfig(PreTrainedConfig):
     """The nested settings of tower, connector and language model, and what joins them.
 
     Attributes:
-        vision: what builds the tower: {"kind": "open_clip", ...} or {"kind": "hash", ...} (`tbcore.model.vision`).
-        qformer: the connector.
+        vision: what builds the tower: {"kind": "open_clip" | "transformers" | "hash", ...} (`tbcore.model.vision`).
+        qformer: sizes of the Q-Former; its n_queries holds for every connector.
+        connector: {"kind": "qformer"} (also None), {"kind": "pixel_shuffle"}, or {"kind": "blip2", ...} as
+            `tbcore.model.blip2.Blip2Connector` takes it.
         text: the language model's own configuration.
         history: "drop_caption" (captions in branches, forgotten after painting) or "keep_caption".
         lora: {"rank": 8, "alpha": 16, "targets": [...]} once low-rank adapters are in place, else None.
@@ -63,6 +65,7 @@ class MIMConfig(PreTrainedConfig):
 
     vision: dict[str, Any] | None = None
     qformer: dict[str, Any] | PreTrainedConfig | None = None
+    connector: dict[str, Any] | None = None
     text: dict[str, Any] | PreTrainedConfig | None = None
     history: Literal["drop_caption", "keep_caption"] = "drop_caption"
     lora: dict[str, Any] | None = None

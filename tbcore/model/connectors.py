@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
+from typing import Protocol, cast
 
 import torch
 from torch import Tensor, nn
 
-from tbcore.model.config import QFormerConfig
+from tbcore.model.config import MIMConfig, QFormerConfig
 
-__all__ = ["Connector", "PixelShuffleConnector", "QFormer", "QFormerConnector", "grid_distance"]
+__all__ = ["Connector", "PixelShuffleConnector", "QFormer", "QFormerConnector", "build_connector", "grid_distance"]
 
 
 class Connector(Protocol):
@@ -173,3 +173,25 @@ class PixelShuffleConnector(nn.Module):
         fold, width = self.side // self.kept, patches.shape[-1]
         grid = patches.view(-1, self.kept, fold, self.kept, fold, width).transpose(2, 3)
         return self.projection(self.norm(grid.reshape(len(patches), self.kept**2, fold * fold * width)))
+
+
+def build_connector(
+    config: MIMConfig, *, patch_width: int, n_patches: int, text_width: int, text_norm: float
+) -> nn.Module:
+    """A fresh connector of the kind that the config names.
+
+    Raises:
+        ValueError: the kind is unknown, or its sizes do not fit the tower.
+    """
+    sizes = {"patch_width": patch_width, "n_patches": n_patches, "text_width": text_width}
+    match (settings := config.connector or {"kind": "qformer"}).get("kind"):
+        case "qformer":
+            return QFormerConnector(cast(QFormerConfig, config.qformer), **sizes, text_norm=text_norm)
+        case "pixel_shuffle":
+            return PixelShuffleConnector(**sizes, n_queries=config.n_queries, text_norm=text_norm)
+        case "blip2":
+            from tbcore.model.blip2 import Blip2Connector
+
+            return Blip2Connector(settings, text_width=text_width, text_norm=text_norm)
+        case kind:
+            raise ValueError(f"MIMConfig: connector must be 'qformer', 'pixel_shuffle' or 'blip2'; got {kind!r}")

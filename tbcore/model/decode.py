@@ -11,115 +11,37 @@ Control tokens never reach the user: what could go wrong with them has a defined
     a caption that is too long                 is closed where the limit lies
     the reply ends inside a caption            the open caption is dropped whole
     more pictures than allowed                 `<start>` cannot be chosen any more
+
+The words, captions and pictures can be watched as they come (`Piece`), and what was read stays in a `Memory` for the
+next turn.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from tbcore.errors import DialogueError
 from tbcore.model.history import History
+from tbcore.model.memory import Memory, column_keys, picture_key
 from tbcore.model.mim import MIMForConditionalGeneration, splice
-from tbcore.model.pack import Layout, prompt_columns
+from tbcore.model.pack import Example, Layout, prompt_columns
 from tbcore.model.painter_port import Painter
+from tbcore.model.replies import DecodeSettings, Drawn, Piece, Prompt, Reply, Watch
+from tbcore.model.writer import Writer
 from tbcore.records import Turn
 from tbcore.seeds import stream
 
-__all__ = ["DecodeSettings", "Drawn", "Prompt", "Reply", "generate"]
+if TYPE_CHECKING:
+    from transformers import LogitsProcessor
 
+    from tbcore.model.query_head import QueryHead
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DecodeSettings:
-    """How replies are written.
-
-    Attributes:
-        max_tokens: of a reply, captions included.
-        max_caption: tokens of one caption.
-        max_pictures: of one reply.
-        top_p: sample from the likeliest tokens that together have this probability; None: always the likeliest.
-        seed: of the sampling and of the painter; picture k of a reply is painted with seed + k.
-    """
-
-    max_tokens: int = 96
-    max_caption: int = 40
-    max_pictures: int = 3
-    top_p: float | None = None
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.top_p is not None and not 0 < self.top_p <= 1:
-            raise ValueError(f"DecodeSettings: top_p must be in (0, 1] or None; got {self.top_p}")
-        if self.max_tokens < 1 or self.max_caption < 1 or self.max_pictures < 0:
-            raise ValueError(
-                "DecodeSettings: max_tokens and max_caption must be positive and max_pictures not negative; got "
-                f"{self.max_tokens}, {self.max_caption} and {self.max_pictures}"
-            )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prompt:
-    """A conversation that waits for an answer.
-
-    Attributes:
-        turns: the last is the user's; picture marks index `pictures`.
-        pictures: uint8[y x 3] each, or features float[p d_vis] where the tower has seen them already.
-        captions: of the pictures; needed where the model keeps captions in its history, else may be empty.
-    """
-
-    turns: tuple[Turn, ...]
-    pictures: Sequence[NDArray[np.uint8] | Tensor] = ()
-    captions: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Drawn:
-    """A picture the model drew: the caption it wrote, the picture uint8[y x 3], and the painter's seed."""
-
-    caption: str
-    picture: NDArray[np.uint8]
-    seed: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Reply:
-    """An answer: texts and drawings in reading order; finish is "length" where the limit of tokens cut it."""
-
-    parts: tuple[str | Drawn, ...]
-    finish: Literal["stop", "length"]
-
-    @property
-    def text(self) -> str:
-        """The texts, joined by spaces; drawings left out."""
-        return " ".join(part for part in self.parts if isinstance(part, str))
-
-    @property
-    def drawings(self) -> tuple[Drawn, ...]:
-        """The drawings alone."""
-        return tuple(part for part in self.parts if isinstance(part, Drawn))
-
-
-@dataclass(slots=True)
-class _Writer:
-    """One dialogue in the making."""
-
-    number: int
-    mode: Literal["text", "caption", "waiting", "done"] = "text"
-    words: list[int] = field(default_factory=list)
-    caption: list[int] = field(default_factory=list)
-    parts: list[str | Drawn] = field(default_factory=list)
-    finish: Literal["stop", "length"] = "stop"
-    before_caption: int = 0
-    state_before: Tensor | None = None  # what led to `<start>`, for a caption that turns out blank
-    n_tokens: int = 0
-    n_pictures: int = 0
-    may_draw: bool = True
+__all__ = ["DecodeSettings", "Drawn", "Memory", "Piece", "Prompt", "Reply", "generate"]
 
 
 def generate(
@@ -129,6 +51,10 @@ def generate(
     *,
     painter: Painter | None,
     settings: DecodeSettings | None = None,
+    watch: Watch | None = None,
+    memory: Memory | None = None,
+    processors: Sequence[LogitsProcessor] = (),
+    head: QueryHead | None = None,
 ) -> list[Reply]:
     """Answer every prompt. All are written in step; the results are those of writing each alone.
 
@@ -138,18 +64,30 @@ def generate(
         prompts: conversations that end with the user.
         painter: draws the captions; None: nothing is drawn.
         settings: lengths, sampling, seeds.
+        watch: is called with every piece of every reply as soon as it is sure.
+        memory: of one conversation, for its single prompt; what it holds already is not read again.
+        processors: of transformers, run before the settings' own. With a sliced head they see columns of the logits
+            for ids, in scores and in what was said; without one the two are the same.
+        head: draws without words, see `tbcore.model.query_head`; its painter must paint what it tells.
 
     Raises:
         DialogueError: a prompt does not end with the user, or shows a picture that it does not hold.
+        ValueError: a memory came with several prompts, or a query head with a history that keeps captions.
     """
     if not prompts:
         return []
-    chosen = settings or DecodeSettings()
-    loop = _Loop(model, layout, chosen, painter, len(prompts))
-    loop.read(prompts)
+    if memory is not None and len(prompts) != 1:
+        raise ValueError(f"generate: a memory is of one conversation; got {len(prompts)} prompts. Give each its own.")
+    if head is not None and layout.history == "keep_caption":
+        raise ValueError("generate: a query head writes no captions to keep. Use history='drop_caption'.")
+    loop = _Loop(model, layout, settings or DecodeSettings(), painter, len(prompts), watch=watch, head=head)
+    loop.processors.extend([*processors, *loop.settings.processors()])
+    loop.read(prompts, memory)
     while loop.active:
         loop.write()
-    return [Reply(tuple(writer.parts), writer.finish) for writer in loop.writers]
+    if memory is not None:
+        memory.columns = loop.writers[0].columns
+    return [writer.reply for writer in loop.writers]
 
 
 class _Loop:
@@ -162,43 +100,67 @@ class _Loop:
         settings: DecodeSettings,
         painter: Painter | None,
         n_rows: int,
+        *,
+        watch: Watch | None,
+        head: QueryHead | None,
     ) -> None:
-        self.model, self.layout, self.settings, self.painter = model, layout, settings, painter
-        self.history = History(model.language, n_rows)
-        self.writers = [_Writer(number, may_draw=painter is not None) for number in range(n_rows)]
+        self.model, self.layout, self.settings, self.painter, self.head = model, layout, settings, painter, head
+        self.writers = [
+            Writer(k, layout, settings, may_draw=painter is not None, wordless=head is not None, watch=watch)
+            for k in range(n_rows)
+        ]
         self.active = list(self.writers)  # parallel to the rows of the history
         self.rngs = [stream(settings.seed, f"decode {number}") for number in range(n_rows)]
+        self.processors: list[Any] = []
         self.state: Tensor = torch.empty(0)  # float[b d_lm], what each row's next token follows from
+        self.states_before: dict[int, Tensor] = {}  # what led to `<start>`, for a caption that turns out blank
         self.emitted = model.language.emitted
         special = set(layout.text.tokenizer.all_special_ids) - {layout.text.format.stop}
         barred = torch.tensor(sorted(special | {layout.image_id}), device=self.emitted.device)
-        self.barred = torch.isin(self.emitted, barred)
+        self.barred = torch.isin(self.emitted, barred).nonzero()[:, 0]
+        marks = (layout.start_id, layout.end_id, layout.text.format.stop)
+        self.column_of = {mark: (self.emitted == mark).nonzero()[:, 0] for mark in marks}
 
     @torch.no_grad()
-    def read(self, prompts: Sequence[Prompt]) -> None:
-        """Feed the conversations so far."""
+    def read(self, prompts: Sequence[Prompt], memory: Memory | None) -> None:
+        """Feed the conversations so far, or what a memory lacks of one."""
+        language = self.model.language
         sheets = [prompt_columns(p.turns, p.captions or _unknown(p.turns), self.layout) for p in prompts]
+        for prompt, sheet in zip(prompts, sheets, strict=True):
+            _check_pictures(prompt, sheet)
+        known = 0
+        if memory is None:
+            self.history = History(language, len(prompts))
+        else:
+            columns = column_keys(sheets[0], prompts[0].pictures)
+            self.history, known = memory.recall(language, columns)
+            self.active[0].columns = memory.columns = columns
         width = max(len(sheet) for sheet in sheets)
         ids = torch.zeros(len(sheets), width, dtype=torch.long)
         for row, sheet in enumerate(sheets):
             ids[row, : len(sheet)] = torch.from_numpy(sheet.ids)
-        device = self.model.language.control.device
-        inputs = self.model.language.embed(ids.to(device))
-        slots = [torch.from_numpy(sheet.slots) + row * width for row, sheet in enumerate(sheets) if sheet.pictures]
-        if slots:
-            seen = [self._features(p, k) for p, sheet in zip(prompts, sheets, strict=True) for k in sheet.pictures]
-            vectors = self.model.connector(torch.stack(seen).to(device, torch.float32))
-            inputs = splice(inputs, vectors, torch.cat(slots).to(device))
-        counts = torch.tensor([len(sheet) for sheet in sheets], device=device)
-        self.state = self.history.feed(inputs, counts)
+        device = language.control.device
+        inputs = language.embed(ids.to(device))
+        slots, seen = self._unread(prompts, sheets, width=width, known=known)
+        if seen:
+            inputs = splice(inputs, self.model.vectors(torch.stack(seen)), torch.stack(slots).to(device))
+        counts = torch.tensor([len(sheet) - known for sheet in sheets], device=device)
+        self.state = self.history.feed(inputs[:, known:], counts)
 
-    def _features(self, prompt: Prompt, index: int) -> Tensor:
-        if index >= len(prompt.pictures):
-            raise DialogueError(
-                f"prompt: its text shows picture {index}, but {len(prompt.pictures)} are attached. Attach it."
-            )
-        picture = prompt.pictures[index]
-        return picture if isinstance(picture, Tensor) else self.model.vision.patches(picture[None])[0]
+    def _unread(
+        self, prompts: Sequence[Prompt], sheets: Sequence[Example], *, width: int, known: int
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Slots and features of the pictures that are not in memory whole."""
+        slots: list[Tensor] = []
+        seen: list[Tensor] = []
+        for row, (prompt, sheet) in enumerate(zip(prompts, sheets, strict=True)):
+            for index, places in zip(sheet.pictures, sheet.slots, strict=True):
+                if places[-1] >= known:
+                    picture = prompt.pictures[index]
+                    found = picture if isinstance(picture, Tensor) else self.model.vision.patches(picture[None])[0]
+                    seen.append(found.to(self.model.language.control.device, torch.float32))
+                    slots.append(torch.from_numpy(places) + row * width)
+        return slots, seen
 
     @torch.no_grad()
     def write(self) -> None:
@@ -209,82 +171,69 @@ class _Loop:
         talking = [row for row, writer in enumerate(self.active) if writer.mode != "waiting"]
         lengths = self.history.lengths.tolist()
         said = [self.layout.text.format.stop] * len(self.active)
-        logits = self.model.language.logits(self.state[talking])
-        for row, choice in zip(talking, logits, strict=True):
-            writer = self.active[row]
-            said[row] = self._choose(writer, choice)
-            if said[row] == self.layout.start_id:
-                writer.before_caption, writer.state_before = lengths[row], self.state[row]
-            self._advance(writer, said[row])
+        chosen = self._choose([self.active[row] for row in talking], self.model.language.logits(self.state[talking]))
+        for row, token in zip(talking, chosen, strict=True):
+            writer, said[row] = self.active[row], token
+            if token == self.layout.start_id:
+                writer.before_caption, self.states_before[writer.number] = lengths[row], self.state[row]
+            writer.take(token)
         said = [said[row] for row in self._retire()]
-        counts = torch.tensor([writer.mode != "waiting" for writer in self.active], device=self.state.device).long()
+        device = self.state.device
+        counts = torch.tensor([writer.mode != "waiting" for writer in self.active], device=device).long()
         if counts.any():
-            inputs = self.model.language.embed(torch.tensor(said, device=self.state.device)[:, None])
+            inputs = self.model.language.embed(torch.tensor(said, device=device)[:, None])
             self.state = torch.where(counts[:, None] > 0, self.history.feed(inputs, counts), self.state)
+            for writer, token in zip(self.active, said, strict=True):
+                if writer.mode != "waiting":
+                    writer.columns.append(token)
 
-    def _choose(self, writer: _Writer, logits: Tensor) -> int:
-        """The next token among those that are allowed here."""
-        layout, captioning = self.layout, writer.mode == "caption"
-        if captioning and len(writer.caption) >= self.settings.max_caption:
-            return layout.end_id
-        barred = self.barred.clone()
-        if captioning:
-            barred |= (self.emitted == layout.start_id) | (self.emitted == layout.text.format.stop)
-        if not (captioning and writer.caption):
-            barred |= self.emitted == layout.end_id
-        if not writer.may_draw or writer.n_pictures >= self.settings.max_pictures:
-            barred |= self.emitted == layout.start_id
-        logits = logits.masked_fill(barred, -torch.inf)
-        if self.settings.top_p is None:
-            return int(self.emitted[logits.argmax()])
-        return int(self.emitted[_nucleus(logits, self.settings.top_p, self.rngs[writer.number])])
+    def _choose(self, writers: Sequence[Writer], logits: Tensor) -> list[int]:
+        """The next token of each, among those that are allowed there."""
+        scores = logits.index_fill(1, self.barred, -torch.inf)
+        for row, writer in enumerate(writers):
+            for mark in writer.barred():
+                scores[row, self.column_of[mark]] = -torch.inf
+            if self.processors:
+                before = torch.tensor([writer.said], dtype=torch.long, device=scores.device)
+                before = self.model.language.columns_of(before)
+                for rule in self.processors:
+                    scores[row] = rule(before, scores[row : row + 1])[0]
+        best = self.emitted[scores.argmax(dim=1)].tolist()
+        if self.settings.sampling:
+            best = [self._sample(writer, row) for writer, row in zip(writers, scores, strict=True)]
+        return [self.layout.end_id if w.must_close else token for w, token in zip(writers, best, strict=True)]
 
-    def _advance(self, writer: _Writer, token: int) -> None:
-        """Move the writer's state machine by one token."""
-        layout = self.layout
-        writer.n_tokens += 1
-        if token == layout.start_id:
-            self._flush(writer)
-            writer.mode = "caption"
-        elif token == layout.end_id:
-            writer.mode = "waiting"
-        elif token == layout.text.format.stop:
-            self._flush(writer)
-            writer.mode = "done"
-        else:
-            (writer.caption if writer.mode == "caption" else writer.words).append(token)
-        if writer.n_tokens >= self.settings.max_tokens and writer.mode in ("text", "caption"):
-            self._flush(writer)
-            writer.mode, writer.finish = "done", "length"
-
-    def _flush(self, writer: _Writer) -> None:
-        if text := self.layout.text.decode(writer.words).strip():
-            writer.parts.append(text)
-        writer.words.clear()
+    def _sample(self, writer: Writer, scores: Tensor) -> int:
+        """Draw one token by its probability."""
+        likely = scores.double().softmax(dim=-1).cumsum(0).cpu().numpy()
+        column = int(np.searchsorted(likely, self.rngs[writer.number].random() * likely[-1], side="right"))
+        return int(self.emitted[min(column, len(likely) - 1)])
 
     def _draw(self) -> None:
-        """Paint the captions of all rows, take them back, and feed the pictures instead."""
+        """Paint for all rows, take the captions back, and feed the pictures instead."""
         language, device = self.model.language, self.state.device
-        captions = [self.layout.text.decode(writer.caption).strip() for writer in self.active]
-        vectors = self._paint(captions)
-        keeping = self.layout.history == "keep_caption"
         lengths = self.history.lengths.tolist()
-        for row, (writer, caption) in enumerate(zip(self.active, captions, strict=True)):
-            if not (keeping and caption):
+        drawings = self._paint()
+        keeping = self.layout.history == "keep_caption"
+        for row, (writer, drawing) in enumerate(zip(self.active, drawings, strict=True)):
+            if not (keeping and drawing):
+                del writer.columns[len(writer.columns) - (lengths[row] - writer.before_caption) :]
                 lengths[row] = writer.before_caption
         self.history.rollback(torch.tensor(lengths, device=device))
+        vectors = self._look(drawings)
         if keeping:
-            ends = language.embed(torch.full((len(captions), 1), self.layout.end_id, device=device))
+            ends = language.embed(torch.full((len(drawings), 1), self.layout.end_id, device=device))
             vectors = torch.cat([ends, vectors], dim=1)
-        counts = torch.tensor([vectors.shape[1] if caption else 0 for caption in captions], device=device)
+        counts = torch.tensor([vectors.shape[1] if drawing else 0 for drawing in drawings], device=device)
         fresh = self.history.feed(vectors, counts)
-        resumed = torch.stack([cast(Tensor, writer.state_before) for writer in self.active])
+        resumed = torch.stack([self.states_before[writer.number] for writer in self.active])
         self.state = torch.where(counts[:, None] > 0, fresh, resumed)
-        for writer in self.active:
-            writer.mode = "text"
-            writer.caption.clear()
-            if writer.n_tokens >= self.settings.max_tokens:
-                writer.mode, writer.finish = "done", "length"
+        for writer, drawing in zip(self.active, drawings, strict=True):
+            if drawing is not None:
+                name = picture_key(drawing.picture)
+                writer.columns += [self.layout.end_id] if keeping else []
+                writer.columns += [(name, number) for number in range(self.layout.n_queries)]
+            writer.drawn(drawing)
         self._retire()
 
     def _retire(self) -> list[int]:
@@ -298,23 +247,31 @@ class _Loop:
                 self.history.keep(rows)
         return going
 
-    def _paint(self, captions: list[str]) -> Tensor:
-        """Paint what is not blank; float[b q d_lm], zeros where nothing was painted."""
-        language, device = self.model.language, self.state.device
-        vectors = torch.zeros(len(captions), self.layout.n_queries, language.width, device=device, dtype=language.dtype)
-        rows = [row for row, caption in enumerate(captions) if caption]
-        for row, writer in enumerate(self.active):
-            writer.may_draw = writer.may_draw and row in rows
+    def _paint(self) -> list[Drawn | None]:
+        """Paint what is not blank."""
+        captions = [writer.caption for writer in self.active]
+        rows = [row for row, caption in enumerate(captions) if caption or self.head is not None]
+        drawings: list[Drawn | None] = [None] * len(captions)
         if rows:
             assert self.painter is not None
             seeds = [self.settings.seed + self.active[row].n_pictures for row in rows]
-            pictures = self.painter.paint([captions[row] for row in rows], seeds)
-            seen = self.model.vision.patches(pictures).to(device, torch.float32)
-            vectors[rows] = self.model.connector(seen).to(vectors.dtype)
+            if self.head is None:
+                pictures = self.painter.paint([captions[row] for row in rows], seeds)
+            else:
+                pictures = self.head.paint(self.model.language, self.history, self.painter, seeds)
             for row, picture, seed in zip(rows, pictures, seeds, strict=True):
-                writer = self.active[row]
-                writer.parts.append(Drawn(captions[row], picture, seed))
-                writer.n_pictures += 1
+                drawings[row] = Drawn(captions[row], picture, seed)
+        return drawings
+
+    def _look(self, drawings: Sequence[Drawn | None]) -> Tensor:
+        """What the model sees of its drawings: float[b q d_lm], zeros where there is none."""
+        language = self.model.language
+        shape = (len(drawings), self.layout.n_queries, language.width)
+        vectors = torch.zeros(shape, device=self.state.device, dtype=language.dtype)
+        rows = [row for row, drawing in enumerate(drawings) if drawing is not None]
+        if rows:
+            seen = self.model.vision.patches(np.stack([drawn.picture for drawn in drawings if drawn is not None]))
+            vectors[rows] = self.model.vectors(seen).to(vectors)
         return vectors
 
 
@@ -323,10 +280,9 @@ def _unknown(turns: Sequence[Turn]) -> tuple[str, ...]:
     return ("-",) * (1 + max((index for turn in turns for index in turn.pictures), default=-1))
 
 
-def _nucleus(logits: Tensor, top_p: float, rng: np.random.Generator) -> int:
-    """Draw one column among the likeliest whose probabilities reach top_p."""
-    probabilities, columns = logits.softmax(dim=-1).double().sort(descending=True)
-    before = probabilities.cumsum(0) - probabilities
-    kept = probabilities[before < top_p]
-    chosen = rng.choice(len(kept), p=(kept / kept.sum()).cpu().numpy())
-    return int(columns[int(chosen)])
+def _check_pictures(prompt: Prompt, sheet: Example) -> None:
+    for index in sheet.pictures:
+        if index >= len(prompt.pictures):
+            raise DialogueError(
+                f"prompt: its text shows picture {index}, but {len(prompt.pictures)} are attached. Attach it."
+            )

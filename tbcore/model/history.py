@@ -58,7 +58,13 @@ class History:
         Returns:
             float[b d_lm], the hidden state of each row's last column read; of no meaning where counts is 0.
         """
-        n_rows, width = inputs.shape[:2]
+        hidden = self.feed_all(inputs, counts)
+        return hidden[torch.arange(len(hidden), device=inputs.device), (counts - 1).clamp(min=0)]
+
+    @torch.no_grad()
+    def feed_all(self, inputs: Tensor, counts: Tensor) -> Tensor:
+        """As `feed`, but returns the hidden states of all columns: float[b s d_lm]."""
+        width = inputs.shape[1]
         at = torch.arange(width, device=inputs.device)
         real = at < counts[:, None]
         causal = at[None, :] <= at[:, None]
@@ -66,7 +72,7 @@ class History:
         mask = torch.cat([self.seen[:, None, :].expand(-1, width, -1), among_new], dim=2)
         hidden, _ = self.language.hidden(inputs, mask, self.lengths[:, None] + at, cache=self.cache)
         self.seen = torch.cat([self.seen, real], dim=1)
-        return hidden[torch.arange(n_rows, device=inputs.device), (counts - 1).clamp(min=0)]
+        return hidden
 
     def rollback(self, lengths: Tensor) -> None:
         """Forget: cut each dialogue back to its first lengths[k] columns. The only place where memory shrinks.

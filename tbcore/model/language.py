@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-__all__ = ["CONTROL_TOKENS", "LanguageModel", "add_lora"]
+__all__ = ["CONTROL_TOKENS", "LanguageModel", "add_lora", "merge_lora"]
 
 CONTROL_TOKENS = ("<image>", "<start>", "<end>")
 """Their ids follow the language model's own: v, v + 1, v + 2. No text can spell them (`tbcore.model.tokens`)."""
@@ -182,3 +182,18 @@ def add_lora(language: LanguageModel, *, rank: int, alpha: int, targets: Sequenc
                 drawn = torch.rand(parameter.shape, generator=generator, device="cpu")
                 parameter.copy_(drawn * 2 * bound - bound)
     return count
+
+
+def merge_lora(language: LanguageModel) -> int:
+    """Add every adapter onto its layer and put the plain layer back in place; returns how many layers."""
+    from peft.tuners.lora import LoraLayer
+
+    wrapped = [(name, module) for name, module in language.inner.named_modules() if isinstance(module, LoraLayer)]
+    for name, module in wrapped:
+        parent, _, last = name.rpartition(".")
+        layer: Any = module
+        layer.merge(safe_merge=True)
+        setattr(language.inner.get_submodule(parent), last, layer.get_base_layer())
+    if hasattr(language.inner, "peft_config"):
+        del language.inner.peft_config
+    return len(wrapped)

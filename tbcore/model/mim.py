@@ -8,15 +8,15 @@ from typing import Any, ClassVar, Literal, cast
 
 import torch
 from torch import Tensor, nn
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 from transformers.utils import ModelOutput
 
 from tbcore.model.config import MIMConfig, QFormerConfig
-from tbcore.model.connectors import QFormerConnector
-from tbcore.model.language import LanguageModel, add_lora
+from tbcore.model.connectors import build_connector
+from tbcore.model.language import LanguageModel, add_lora, merge_lora
 from tbcore.model.masks import visible
 from tbcore.model.pack import IGNORED
-from tbcore.model.vision import HashTower, OpenClipTower, build_tower
+from tbcore.model.vision import FrozenTower, build_tower
 
 __all__ = ["MIMForConditionalGeneration", "MIMOutput", "build_mim", "splice"]
 
@@ -62,6 +62,7 @@ class MIMForConditionalGeneration(PreTrainedModel):
         config: sizes of all parts.
         vision: the frozen tower; None: an untrained one of these settings.
         inner: the causal language model; None: an untrained one of these settings.
+        connector: between the two; None: an untrained one of these settings.
     """
 
     config_class = MIMConfig
@@ -75,14 +76,17 @@ class MIMForConditionalGeneration(PreTrainedModel):
         self,
         config: MIMConfig,
         *,
-        vision: OpenClipTower | HashTower | None = None,
+        vision: FrozenTower | None = None,
         inner: PreTrainedModel | None = None,
+        connector: nn.Module | None = None,
     ) -> None:
         super().__init__(config)
         self.vision = build_tower(cast("Mapping[str, Any]", config.vision)) if vision is None else vision
-        self.language = LanguageModel(AutoModelForCausalLM.from_config(config.text) if inner is None else inner)
-        self.connector = QFormerConnector(
-            cast(QFormerConfig, config.qformer),
+        # in the precision that `from_pretrained` asks for, not the one it was saved in
+        untrained = None if inner else AutoModelForCausalLM.from_config(config.text, dtype=torch.get_default_dtype())
+        self.language = LanguageModel(cast(PreTrainedModel, inner or untrained))
+        self.connector = connector or build_connector(
+            config,
             patch_width=self.vision.width,
             n_patches=self.vision.n_patches,
             text_width=self.language.width,
@@ -132,7 +136,7 @@ class MIMForConditionalGeneration(PreTrainedModel):
                 by it, so that their losses add up to the mean; None: the number in this batch.
         """
         words = self.language.embed(ids)
-        pictures = self.connector(features.to(words.device, torch.float32))
+        pictures = self.vectors(features)
         inputs = splice(words, pictures, slots)
         hidden, _ = self.language.hidden(inputs, visible(dialogue, segment, anchor), position)
         wanted = targets.flatten()
@@ -148,6 +152,11 @@ class MIMForConditionalGeneration(PreTrainedModel):
             loss = total / (len(columns) if num_items_in_batch is None else num_items_in_batch)
         return MIMOutput(loss=loss, logits=logits, columns=columns)
 
+    def vectors(self, features: Tensor) -> Tensor:
+        """What the language model reads of pictures: float[i p d_vis] -> float[i q d_lm]."""
+        weight = next(self.connector.parameters())
+        return self.connector(features.to(weight.device, weight.dtype))
+
     def add_lora(self, *, rank: int = 8, alpha: int = 16, targets: tuple[str, ...] = ("q_proj", "v_proj")) -> int:
         """Put low-rank adapters into the language model and note them in the config; returns their size.
 
@@ -161,6 +170,17 @@ class MIMForConditionalGeneration(PreTrainedModel):
         self.config.lora = settings
         return count
 
+    def merge_lora(self) -> None:
+        """Add the adapters onto the weights beside which they stand, and take them away: faster, and no delta any more.
+
+        Raises:
+            ValueError: there are no adapters.
+        """
+        if self.config.lora is None:
+            raise ValueError("merge_lora: the model has no adapters. Call add_lora() or load a delta first.")
+        merge_lora(self.language)
+        self.config.lora, self.config.parts = None, None
+
     def slice_head(self, ids: set[int] | None) -> None:
         """Let the head emit these ids and the control tokens only, and note it in the config; None: all ids."""
         self.language.slice_head(ids)
@@ -168,10 +188,11 @@ class MIMForConditionalGeneration(PreTrainedModel):
 
 
 def build_mim(
-    vision: OpenClipTower | HashTower,
+    vision: FrozenTower,
     inner: PreTrainedModel,
     *,
     qformer: QFormerConfig | None = None,
+    connector: nn.Module | Literal["qformer", "pixel_shuffle"] = "qformer",
     history: Literal["drop_caption", "keep_caption"] = "drop_caption",
     seed: int = 0,
 ) -> MIMForConditionalGeneration:
@@ -181,21 +202,28 @@ def build_mim(
         vision: the frozen tower.
         inner: a causal language model of transformers.
         qformer: sizes of the connector; None: the laptop's.
+        connector: a kind, or a loaded `tbcore.model.blip2.Blip2Connector`.
         history: see `MIMConfig`.
         seed: for the connector's weights.
     """
+    sizes, made = qformer or QFormerConfig(), None if isinstance(connector, str) else connector
+    settings: Any = {"kind": connector} if made is None else made.settings
+    if made is not None:
+        sizes = QFormerConfig(**{**sizes.to_dict(), "n_queries": settings["n_queries"]})
     config = MIMConfig(
         vision=vision.settings,
-        qformer=(qformer or QFormerConfig()).to_dict(),
+        qformer=sizes.to_dict(),
+        connector=settings,
         text=inner.config.to_dict(),
         history=history,
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)  # the library's initialisers know no generator; the state outside is restored
-        model = MIMForConditionalGeneration(config, vision=vision, inner=inner)
+        model = MIMForConditionalGeneration(config, vision=vision, inner=inner, connector=made)
     model.requires_grad_(False)
     return model.eval()
 
 
 AutoConfig.register(MIMConfig.model_type, MIMConfig, exist_ok=True)
 AutoModel.register(MIMConfig, MIMForConditionalGeneration, exist_ok=True)
+AutoModelForImageTextToText.register(MIMConfig, MIMForConditionalGeneration, exist_ok=True)

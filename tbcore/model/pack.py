@@ -79,6 +79,18 @@ class Example:
         """Columns that learn something."""
         return int((self.targets != IGNORED).sum())
 
+    def drawings(self, layout: Layout) -> dict[int, tuple[int, ...]]:
+        """The assistant's own pictures: place in `pictures` -> ids of the caption, from a branch or from the text."""
+        found: dict[int, tuple[int, ...]] = {}
+        for place, first in enumerate(self.slots[:, 0].tolist()):
+            branch = np.flatnonzero((self.segment > 0) & (self.anchor == first))
+            if len(branch):
+                found[place] = tuple(self.ids[branch[1:-1]].tolist())
+            elif self.ids[first - 1] == layout.end_id:
+                start = first - 2 - int(np.argmax(self.ids[first - 2 :: -1] == layout.start_id))
+                found[place] = tuple(self.ids[start + 1 : first - 1].tolist())
+        return found
+
 
 @dataclass(slots=True)
 class _Sheet:
@@ -92,11 +104,11 @@ class _Sheet:
     branches: list[tuple[int, tuple[int, ...]]] = field(default_factory=list)  # anchor, caption ids
 
     def say(self, ids: Sequence[int], *, learn: bool) -> None:
-        for word in ids:
-            if learn:
-                self.targets[-1] = word
-            self.ids.append(word)
-            self.targets.append(IGNORED)
+        if learn and ids:
+            self.targets[-1:] = (*ids, IGNORED)  # each word is what the column before it must predict
+        else:
+            self.targets += (IGNORED,) * len(ids)
+        self.ids += ids
 
     def show(self, picture: int, caption: tuple[int, ...] | None) -> None:
         """Slots of a picture; with a caption, the assistant drew it and learns to."""

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from transformers import ProcessorMixin
+from transformers import AutoProcessor, ProcessorMixin
 
 from tbcore.errors import InputError
+from tbcore.model.config import MIMConfig
+from tbcore.model.language import CONTROL_TOKENS
 from tbcore.model.pack import Example, Layout, encode, prompt_columns
+from tbcore.model.replies import Prompt
 from tbcore.model.tokens import ChatText
-from tbcore.records import Dialogue, Turn
+from tbcore.records import Dialogue, Picture, Turn
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,6 +76,65 @@ class MIMProcessor(ProcessorMixin):
         shown = 1 + max((index for turn in turns for index in turn.pictures), default=-1)
         return prompt_columns(turns, tuple(captions) or ("-",) * shown, self.layout)
 
+    def read_messages(self, messages: Sequence[Mapping[str, Any]]) -> tuple[tuple[Turn, ...], list[NDArray[np.uint8]]]:
+        """Messages in the form of transformers as turns and pictures.
+
+        Args:
+            messages: {"role": ..., "content": text, or a list of {"type": "text", "text": ...} and
+                {"type": "image", "image": file, Pillow picture or uint8[y x 3]}}.
+
+        Raises:
+            InputError: a part is neither text nor picture, or a picture cannot be read.
+        """
+        turns: list[Turn] = []
+        pictures: list[NDArray[np.uint8]] = []
+        for number, message in enumerate(messages):
+            content = message["content"]
+            parts: list[str | Picture] = []
+            for part in [{"type": "text", "text": content}] if isinstance(content, str) else content:
+                match part.get("type"):
+                    case "text":
+                        parts.append(str(part["text"]))
+                    case "image":
+                        parts.append(Picture(len(pictures)))
+                        pictures.append(self.picture(part["image"]))
+                    case kind:
+                        raise InputError(
+                            f"message {number}: a part must be of type 'text' or 'image'; got {kind!r}. Leave it out."
+                        )
+            turns.append(Turn(message["role"], tuple(parts)))
+        return tuple(turns), pictures
+
+    def apply_chat_template(  # type: ignore[override]
+        self, conversation: Sequence[Mapping[str, Any]], *, tokenize: bool = False, add_generation_prompt: bool = True
+    ) -> str | Example:
+        """What stands in the columns, as text or as the columns themselves.
+
+        The text is for reading: a user may type the marks too. The columns are made part by part, so there nobody can.
+
+        Args:
+            conversation: see `read_messages`.
+            tokenize: give the columns of `prompt` instead of the text.
+            add_generation_prompt: end the text with what opens the assistant's turn; the columns always do.
+        """
+        turns, _ = self.read_messages(conversation)
+        if tokenize:
+            return self.prompt(turns)
+        slots = CONTROL_TOKENS[0] * self.n_queries
+        shown = [
+            {"role": turn.role, "content": "".join(slots if isinstance(p, Picture) else p.strip() for p in turn.parts)}
+            for turn in turns
+        ]
+        text = self.layout.text.tokenizer.apply_chat_template(
+            shown, tokenize=False, add_generation_prompt=add_generation_prompt
+        )
+        return str(text)
+
+    def __call__(self, conversation: Sequence[Mapping[str, Any]]) -> Prompt:  # type: ignore[override]
+        """Messages as a prompt for `tbcore.model.decode.generate`; see `read_messages`."""
+        turns, pictures = self.read_messages(conversation)
+        return Prompt(turns, pictures)
+
     def picture(self, source: Image | NDArray[np.uint8] | Path | str) -> NDArray[np.uint8]:
         """Any picture as the tower takes it: uint8[y x 3]; see `fit_picture`."""
         return fit_picture(source, size=self.picture_size)
@@ -111,3 +173,6 @@ def fit_picture(source: Image | NDArray[np.uint8] | Path | str, *, size: int) ->
     square = Image.new("RGBA", (size, size), "white")
     square.alpha_composite(image, ((size - image.width) // 2, (size - image.height) // 2))
     return np.asarray(square.convert("RGB"))
+
+
+AutoProcessor.register(MIMConfig, MIMProcessor, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, Protocol, runtime_checkable
 
@@ -52,8 +53,26 @@ def check_pictures(pictures: NDArray[np.uint8], *, size: int) -> None:
         )
 
 
-class FrozenTower(nn.Module):
-    """A tower that never learns: no gradients, and always in eval mode. Live dropout would not be frozen."""
+class FrozenTower(nn.Module, ABC):
+    """A tower that never learns: no gradients, and always in eval mode. Live dropout would not be frozen.
+
+    Attributes:
+        width, n_patches, settings: see `VisionTower`.
+        size: side of its pictures in pixels.
+    """
+
+    width: int
+    n_patches: int
+    size: int
+    settings: dict[str, Any]
+
+    @abstractmethod
+    def patches(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """uint8[i y x 3] -> float[i p d_vis]."""
+
+    @abstractmethod
+    def pooled(self, pictures: NDArray[np.uint8]) -> Tensor:
+        """uint8[i y x 3] -> float[i d], of length one."""
 
     def _freeze(self) -> None:
         self.requires_grad_(False)
@@ -140,7 +159,7 @@ class HashTower(FrozenTower):
         return nn.functional.normalize(self.patches(pictures).mean(dim=1), dim=-1)
 
 
-def build_tower(settings: Mapping[str, Any]) -> OpenClipTower | HashTower:
+def build_tower(settings: Mapping[str, Any]) -> FrozenTower:
     """An untrained tower of these settings; a checkpoint fills in its weights.
 
     Raises:
@@ -153,8 +172,12 @@ def build_tower(settings: Mapping[str, Any]) -> OpenClipTower | HashTower:
             import open_clip
 
             return OpenClipTower(open_clip.CLIP(**settings["config"]).visual, settings)
+        case "transformers":
+            from tbcore.model.towers import TransformersTower
+
+            return TransformersTower.untrained(settings)
         case kind:
-            raise ValueError(f"build_tower: kind must be 'open_clip' or 'hash'; got {kind!r}")
+            raise ValueError(f"build_tower: kind must be 'open_clip', 'transformers' or 'hash'; got {kind!r}")
 
 
 def _plain(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 pretrain_tower, pretrain_painter   the two shipped checkpoints, on postcards     postcards   their fresh batches
 prealign, stages, loop             the three steps of MIM                        corpus      what it trains on
 checkpoint                         saved and resumed                             evaluate, scores   measured
+redrawn                            pictures as the painter really draws them
 """
 
 __all__ = []

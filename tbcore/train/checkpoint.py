@@ -30,6 +30,7 @@ __all__ = [
 ]
 
 DELTA, CONFIG, STATE = "delta.safetensors", "mim.json", "state"
+_RANDOM = "|generator|"
 
 
 def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
@@ -121,7 +122,7 @@ def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[s
 def save_state(
     folder: Path | str, model: MIMForConditionalGeneration, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]
 ) -> None:
-    """Write everything a resumed run needs: the delta, the optimizer's tensors, and facts as JSON.
+    """Write everything a resumed run needs: the delta, the optimizer's and the generators' states, and facts as JSON.
 
     Raises:
         CheckpointError: something learns that a delta does not hold.
@@ -139,7 +140,7 @@ def save_state(
         f"{names[id(parameter)]}|{key}": value.detach().cpu().contiguous()
         for parameter, entry in optimizer.state.items()
         for key, value in entry.items()
-    }
+    } | _generators()
 
     def fill(fresh: Path) -> None:
         _write_delta(fresh, model, {"training": dict(facts)})
@@ -162,6 +163,7 @@ def load_state(
         raise MissingFileError(f"checkpoint {place}: {STATE}.json is missing, so there is no run to resume.")
     load_delta(model, place)
     saved = _read(place / f"{STATE}.safetensors")
+    _set_generators(saved)
     learning = {parameter for group in optimizer.param_groups for parameter in group["params"]}
     for name, parameter in model.named_parameters():
         if parameter not in learning:
@@ -178,6 +180,22 @@ def load_state(
                 key: value.to(parameter.device) if key != "step" else value for key, value in entry.items()
             }
     return _object(place / f"{STATE}.json")
+
+
+def _generators() -> dict[str, Tensor]:
+    """The states of torch's own generators, for whatever a model draws from them."""
+    states = {f"{_RANDOM}cpu": torch.get_rng_state()}
+    if torch.cuda.is_available():
+        states |= {f"{_RANDOM}{k}": state for k, state in enumerate(torch.cuda.get_rng_state_all())}
+    return states
+
+
+def _set_generators(saved: Mapping[str, Tensor]) -> None:
+    for name, state in saved.items():
+        if name == f"{_RANDOM}cpu":
+            torch.set_rng_state(state)
+        elif name.startswith(_RANDOM) and torch.cuda.is_available():
+            torch.cuda.set_rng_state(state, int(name.removeprefix(_RANDOM)))
 
 
 def _compare_parts(place: Path, wanted: Mapping[str, str], found: Mapping[str, str]) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from pathlib import Path
 
@@ -182,16 +182,32 @@ class Corpus:
         redrawn: Mapping[int, int] | None = None,
         redrawn_share: float = 0.3,
     ) -> None:
-        self.sources = [source for source in sources if source.examples and source.share > 0]
+        shares_of = stage.mixture
+        given = [(source, shares_of.get(source.name, source.share)) for source in sources if source.examples]
+        self.sources = [source for source, share in given if share > 0]
         if not self.sources:
             raise InputError("corpus: no source has an example to learn from. Check the dialogues and their lengths.")
         self.bank, self.stage, self.seed = bank, stage, seed
         self.redrawn, self.redrawn_share = dict(redrawn or {}), redrawn_share
-        shares = np.array([source.share for source in self.sources], dtype=float)
+        shares = np.array([share for _, share in given if share > 0], dtype=float)
         self.shares = shares / shares.sum()
 
-    def batch(self, step: int, progress: float) -> Batch:
-        """What this step learns from: about `stage.columns` columns, packed."""
+    @property
+    def mixture(self) -> dict[str, float]:
+        """Name of a source -> share of the drawn dialogues, 0..1."""
+        return {source.name: float(share) for source, share in zip(self.sources, self.shares, strict=True)}
+
+    def shard(self, rank: int, world: int) -> Callable[[int, float], Batch]:
+        """The batches of one of several processes: together they read what a single one would.
+
+        Args:
+            rank: number of the process, from 0.
+            world: how many there are.
+        """
+        return partial(self.batch, rank=rank, world=world)
+
+    def batch(self, step: int, progress: float, *, rank: int = 0, world: int = 1) -> Batch:
+        """What this step learns from: about `stage.columns` columns, packed; for all processes together."""
         rng, other = (stream(self.seed, f"{self.stage.name} {what} {step}") for what in ("batch", "redrawn"))
         examples: list[Example] = []
         rows: list[list[int]] = []
@@ -200,17 +216,31 @@ class Corpus:
             source = self.sources[int(rng.choice(len(self.sources), p=self.shares))]
             number = int(rng.integers(len(source.examples)))
             example = source.examples[number]
-            if examples and columns + len(example) > self.stage.columns:
+            if len(examples) >= world and columns + len(example) > self.stage.columns:
                 break
             examples.append(example)
-            rows.append([self._row(row, other, progress) for row in source.rows[number]])
+            rows.append(self._rows(example, source.rows[number], other, progress))
             columns += len(example)
+        examples, rows = examples[rank::world], rows[rank::world]
         features = self.bank[[row for each in rows for row in each]]
         return collate(examples, features.split([len(each) for each in rows]), columns=self.stage.row)
 
-    def _row(self, row: int, rng: np.random.Generator, progress: float) -> int:
-        late = progress >= 0.8 and row in self.redrawn and rng.random() < self.redrawn_share
-        return self.redrawn[row] if late else row
+    def _rows(self, example: Example, rows: Sequence[int], rng: np.random.Generator, progress: float) -> list[int]:
+        """Which features each picture gets: late in training, some of the assistant's own as the painter drew them."""
+        if progress < 0.8 or not self.redrawn:
+            return list(rows)
+        branches = set(example.anchor[example.segment > 0].tolist())
+        own = [first in branches or example.ids[first - 1] == self._end(example) for first in example.slots[:, 0]]
+        chance = rng.random(len(rows))
+        return [
+            self.redrawn.get(row, row) if mine and luck < self.redrawn_share else row
+            for row, mine, luck in zip(rows, own, chance, strict=True)
+        ]
+
+    @staticmethod
+    def _end(example: Example) -> int:
+        """The id of `<end>`, two after that of `<image>`, which stands in every slot."""
+        return int(example.ids[example.slots[0, 0]]) + 2
 
     @property
     def digest(self) -> str:

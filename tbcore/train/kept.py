@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.store import read_jsonl, write_jsonl
@@ -47,7 +48,7 @@ def train_in(
         DivergedError: see `train`.
     """
     place = Path(folder)
-    run = Training(model, stage, budget, data=corpus.digest)
+    run = Training(model, stage, budget, data=corpus.digest, seed=corpus.seed)
     curve: list[dict[str, object]] = []
     if (place / _STATE).is_dir():
         run.resume(place / _STATE)
@@ -58,5 +59,13 @@ def train_in(
             write_jsonl(place / CURVE, curve)
             run.save(place / _STATE)
         yield step
-    save_delta(model, place, notes={"stage": stage.name, "steps": run.steps, "seconds": run.seconds})
+    notes: dict[str, Any] = {
+        "stage": stage.name,
+        "steps": run.steps,
+        "seconds": run.seconds,
+        "seed": run.seed,
+        "data": run.data,
+    }
+    notes["mixture"] = corpus.mixture
+    save_delta(model, place, notes=notes)
     write_jsonl(place / CURVE, curve)

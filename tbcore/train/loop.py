@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -20,7 +20,10 @@ from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.train.checkpoint import load_state, save_state
 from tbcore.train.stages import Budget, Stage, wake
 
-__all__ = ["Batches", "DivergedError", "Step", "Training", "train"]
+if TYPE_CHECKING:
+    from accelerate import Accelerator
+
+__all__ = ["Batches", "DivergedError", "Step", "Training", "backward", "train"]
 
 Batches = Callable[[int, float], Batch]
 """(number of the step, share of the budget used) -> what it learns from."""
@@ -62,6 +65,9 @@ class Training:
         stage: who learns, and how fast.
         budget: when to end.
         data: hash of the data it learns from; a run only resumes on the same.
+        seed: of the data's order, for the record.
+        accelerator: of the accelerate library, where several processes train together. Each gets its own share of
+            every batch (`Corpus.shard`); the gradients are those of one process on the whole.
     """
 
     model: MIMForConditionalGeneration
@@ -70,6 +76,8 @@ class Training:
     data: str = ""
     steps: int = 0
     seconds: float = 0.0
+    seed: int = 0
+    accelerator: Accelerator | None = None
     woken: dict[str, int] = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
 
@@ -103,7 +111,52 @@ class Training:
         self.steps, self.seconds = int(facts["steps"]), float(facts["seconds"])
 
     def _facts(self) -> dict[str, Any]:
-        return {"stage": self.stage.name, "data": self.data, "steps": self.steps, "seconds": self.seconds}
+        settings = {key: dict(v) if isinstance(v, Mapping) else v for key, v in asdict(self.stage).items()}
+        return {
+            "stage": self.stage.name,
+            "data": self.data,
+            "seed": self.seed,
+            "steps": self.steps,
+            "seconds": self.seconds,
+            "settings": settings,
+            "sampler": {"next_step": self.steps},  # batches are a function of seed and step
+        }
+
+
+def backward(run: Training, batch: Batch) -> float:
+    """Add the gradients of a batch, over all processes; returns the mean loss over all their supervised columns.
+
+    Each process divides its summed loss by the columns of all, so sums over processes are the mean over everything:
+    averaging the means of unequal shares would be wrong.
+
+    Raises:
+        ValueError: nothing in the batch teaches anything.
+    """
+    model, accelerator = run.model, run.accelerator
+    device = model.language.control.device
+    if accelerator is None:
+        loss = _loss(model, batch.to(device), None)
+        loss.backward()
+        return loss.item()
+    count = torch.tensor(batch.n_supervised, device=device)
+    total = accelerator.reduce(count, reduction="sum")
+    with accelerator.autocast():
+        loss = _loss(model, batch.to(device), total)
+    accelerator.backward(loss)
+    learning = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    own = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
+    summed: Any = accelerator.reduce(torch.nn.utils.parameters_to_vector(own), reduction="sum")
+    for parameter, gradient in zip(learning, summed.split([p.numel() for p in learning]), strict=True):
+        parameter.grad = gradient.view_as(parameter).clone()
+    everywhere: Any = accelerator.reduce(loss.detach(), reduction="sum")
+    return float(everywhere)
+
+
+def _loss(model: MIMForConditionalGeneration, batch: Batch, total: Any) -> torch.Tensor:
+    loss = model(**batch, num_items_in_batch=total).loss
+    if loss is None:
+        raise ValueError(f"training: none of {batch.names} teaches anything; every target is ignored.")
+    return loss
 
 
 def train(run: Training, batches: Batches) -> Iterator[Step]:
@@ -112,25 +165,22 @@ def train(run: Training, batches: Batches) -> Iterator[Step]:
     Raises:
         DivergedError: the loss or a gradient is not finite; the message names the step and its dialogues.
     """
-    model, stage = run.model, run.stage
+    stage = run.stage
     learning = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
     while run.progress < 1:
         start, progress = time.perf_counter(), run.progress
         batch = batches(run.steps, progress)
         rate = stage.set_rate(run.optimizer, progress)
-        loss = model(**batch).loss
-        if loss is None:
-            raise ValueError(f"step {run.steps}: none of {batch.names} teaches anything; every target is ignored.")
-        loss.backward()
+        loss = backward(run, batch)
         norm = torch.nn.utils.clip_grad_norm_(learning, stage.max_norm).item()
-        if not math.isfinite(loss.item()) or not math.isfinite(norm):
+        if not math.isfinite(loss) or not math.isfinite(norm):
             run.optimizer.zero_grad(set_to_none=True)
             raise DivergedError(
-                f"step {run.steps} of stage {stage.name!r}: loss {loss.item()}, gradient norm {norm}, on dialogues "
+                f"step {run.steps} of stage {stage.name!r}: loss {loss}, gradient norm {norm}, on dialogues "
                 f"{', '.join(batch.names)}. Lower the learning rate, or look at these dialogues."
             )
         run.optimizer.step()
         run.optimizer.zero_grad(set_to_none=True)
         run.steps += 1
         run.seconds += time.perf_counter() - start
-        yield Step(run.steps - 1, progress, loss.item(), norm, rate, run.seconds, batch.ids.numel())
+        yield Step(run.steps - 1, progress, loss, norm, rate, run.seconds, batch.ids.numel())

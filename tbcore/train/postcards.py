@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from tbcore.seeds import stream
 from tbcore.world.captions import caption
@@ -18,7 +20,7 @@ from tbcore.world.sprites import SPRITES, nouns_of
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Postcards", "fresh_postcards", "one_fact_changed"]
+__all__ = ["COUNTS", "Postcards", "answers_of", "fresh_postcards", "one_fact_changed", "uniform_scene"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Postcards:
     captions: tuple[str, ...]
 
 
-def _uniform(rng: np.random.Generator, n_things: int) -> Scene:
+def uniform_scene(rng: np.random.Generator, n_things: int) -> Scene:
     """A scene without the world's habits: any things on any backdrop, so that nothing can be guessed."""
     things = rng.choice(np.array(tuple(SPRITES)), size=n_things, replace=False)
     frame = FRAMES[int(rng.integers(len(FRAMES)))] if rng.random() < 0.4 else None
@@ -63,12 +65,15 @@ def one_fact_changed(scene: Scene, rng: np.random.Generator) -> Scene:
     return replace(scene, things=tuple(things), jitter_seed=jitter)
 
 
-def _family(rng: np.random.Generator, size: int) -> list[Scene]:
+COUNTS = (1, 2, 2, 3, 3)
+"""Numbers of things, one of which is drawn for each scene."""
+
+
+def _family(rng: np.random.Generator, size: int, counts: tuple[int, ...]) -> list[Scene]:
     """One scene and `size` - 1 others that each differ from it in one fact, all allowed for training."""
-    counts = (1, 2, 2, 3, 3)
     while True:
         n_things = counts[int(rng.integers(len(counts)))]
-        first = _uniform(rng, n_things) if rng.random() < 0.7 else sample_scene(rng, n_things=n_things)
+        first = uniform_scene(rng, n_things) if rng.random() < 0.7 else sample_scene(rng, n_things=n_things)
         if may_train(first):
             break
     scenes, seen = [first], {first}
@@ -80,7 +85,22 @@ def _family(rng: np.random.Generator, size: int) -> list[Scene]:
     return scenes
 
 
-def fresh_postcards(seed: int, purpose: str, *, batch: int, family: int = 1, start: int = 0) -> Iterator[Postcards]:
+def answers_of(scenes: Sequence[Scene]) -> Tensor:
+    """Return int64[n 5]: thing at left, middle, right (the last class is "nothing"), backdrop, frame."""
+    nouns = {noun: k for k, noun in enumerate(SPRITES)}
+    nothing = len(SPRITES)
+    rows: list[list[int]] = []
+    for scene in scenes:
+        named = [nouns[noun] for noun in scene.things]
+        slots = {1: [nothing, *named, nothing], 2: [named[0], nothing, named[-1]], 3: named}[len(named)]
+        frame = FRAMES.index(scene.frame) if scene.frame else len(FRAMES)
+        rows.append([*slots, BACKDROPS.index(scene.backdrop), frame])
+    return torch.tensor(rows)
+
+
+def fresh_postcards(
+    seed: int, purpose: str, *, batch: int, family: int = 1, start: int = 0, counts: tuple[int, ...] = COUNTS
+) -> Iterator[Postcards]:
     """Yield batches for ever; batch `k` depends on (seed, purpose, k) only, so a run can resume anywhere.
 
     Args:
@@ -89,6 +109,7 @@ def fresh_postcards(seed: int, purpose: str, *, batch: int, family: int = 1, sta
         batch: pictures per batch.
         family: size of the groups that share most facts; must divide batch.
         start: number of the first batch.
+        counts: numbers of things to choose from, each entry equally often.
 
     Raises:
         ValueError: family does not divide batch.
@@ -97,7 +118,7 @@ def fresh_postcards(seed: int, purpose: str, *, batch: int, family: int = 1, sta
         raise ValueError(f"fresh_postcards: family must divide batch; got batch={batch}, family={family}")
     while True:
         rng = stream(seed, f"{purpose}/{start}")
-        scenes = [scene for _ in range(batch // family) for scene in _family(rng, family)]
+        scenes = [scene for _ in range(batch // family) for scene in _family(rng, family, counts)]
         yield _drawn(scenes, rng)
         start += 1
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import logging
 import time
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,8 +21,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from tbcore.seeds import stream, torch_stream
-from tbcore.train.postcards import Postcards, fresh_postcards
-from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, ZOO, load_tower_tokenizer, save_tower, write_hashes
+from tbcore.train.postcards import Postcards, answers_of, fresh_postcards
+from tbcore.train.rates import one_cycle, set_rate
+from tbcore.train.run_state import load_run, parts_of, restore, save_run, saved_run
+from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower_tokenizer, save_tower
 from tbcore.world.captions import FAMILIES, caption
 from tbcore.world.render import render_many
 from tbcore.world.scenes import BACKDROPS, FRAMES, Scene, sample_scene
@@ -35,10 +36,10 @@ if TYPE_CHECKING:
 __all__ = [
     "TOWER_CONFIG",
     "TowerStep",
+    "TowerTraining",
     "caption_tokens",
     "main",
     "normalise",
-    "pretrain_tower",
     "recall_at_1",
 ]
 
@@ -96,19 +97,6 @@ class WordHeads(nn.Module):
         return loss + functional.cross_entropy(self.frame(read[:, 4]), answers[:, 4])
 
 
-def answers_of(scenes: tuple[Scene, ...]) -> Tensor:
-    """Return int64[n 5]: thing at left, middle, right (the last class is "nothing"), backdrop, frame."""
-    nouns = {noun: k for k, noun in enumerate(SPRITES)}
-    nothing = len(SPRITES)
-    rows: list[list[int]] = []
-    for scene in scenes:
-        named = [nouns[noun] for noun in scene.things]
-        slots = {1: [nothing, *named, nothing], 2: [named[0], nothing, named[-1]], 3: named}[len(named)]
-        frame = FRAMES.index(scene.frame) if scene.frame else len(FRAMES)
-        rows.append([*slots, BACKDROPS.index(scene.backdrop), frame])
-    return torch.tensor(rows)
-
-
 def normalise(pictures: np.ndarray[Any, np.dtype[np.uint8]]) -> Tensor:
     """uint8[n 64 64 3] -> float32[n 3 64 64] as the tower wants it."""
     pixels = torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 255
@@ -140,64 +128,90 @@ def tokenize(captions: tuple[str, ...], row_of: Tensor) -> Tensor:
     return row_of[load_tower_tokenizer(CONTEXT)(list(captions))]
 
 
-def pretrain_tower(
-    *, steps: int, seed: int = 0, batch: int = 128, family: int = 4
-) -> tuple[CLIP, list[int], Iterator[TowerStep]]:
-    """Build a tower and return it with its kept token ids and the iterator that trains it in place.
+class TowerTraining:
+    """A tower in training, resumable.
 
     Args:
-        steps: number of updates; the learning rate falls to zero over them.
+        steps: updates in all; the learning rate falls to zero over them.
         seed: every draw derives from it.
         batch: pictures per update.
         family: how many pictures of a batch differ in one fact only (hard negatives).
     """
-    from open_clip.model import CLIP
 
-    kept = caption_tokens()
-    row_of = torch.zeros(49_408, dtype=torch.int64)
-    row_of[kept] = torch.arange(len(kept))
-    text = TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}
-    with torch.random.fork_rng():
-        torch.manual_seed(int(torch_stream(seed, "tower").initial_seed()))
-        model = CLIP(embed_dim=TOWER_CONFIG["embed_dim"], vision_cfg=TOWER_CONFIG["vision_cfg"], text_cfg=text)
-        heads = WordHeads(TOWER_CONFIG["vision_cfg"]["width"])
-    cast(Any, model.visual).output_tokens = True
-    return model, kept, _updates(model, heads, row_of, steps=steps, seed=seed, batch=batch, family=family)
+    def __init__(self, *, steps: int, seed: int = 0, batch: int = 128, family: int = 4) -> None:
+        from open_clip.loss import ClipLoss
+        from open_clip.model import CLIP
 
+        self.steps, self.seed, self.batch, self.family, self.number = steps, seed, batch, family, 0
+        self.kept = caption_tokens()
+        self.row_of = torch.zeros(49_408, dtype=torch.int64)
+        self.row_of[self.kept] = torch.arange(len(self.kept))
+        self.config = TOWER_CONFIG | {"text_cfg": TOWER_CONFIG["text_cfg"] | {"vocab_size": len(self.kept)}}
+        with torch.random.fork_rng():
+            torch.manual_seed(int(torch_stream(seed, "tower").initial_seed()))
+            self.model = CLIP(
+                embed_dim=self.config["embed_dim"],
+                vision_cfg=self.config["vision_cfg"],
+                text_cfg=self.config["text_cfg"],
+            )
+            self.heads = WordHeads(self.config["vision_cfg"]["width"])
+        self.contrast = ClipLoss()
+        self.parameters = [*self.model.parameters(), *self.heads.parameters()]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.02)
 
-def _updates(
-    model: CLIP, heads: WordHeads, row_of: Tensor, *, steps: int, seed: int, batch: int, family: int
-) -> Iterator[TowerStep]:
-    from open_clip.loss import ClipLoss
+    def update(self) -> TowerStep:
+        """Learn from the next batch.
 
-    parameters = [*model.parameters(), *heads.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3, betas=(0.9, 0.98), weight_decay=0.02)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, max_lr=1.5e-3, total_steps=steps, pct_start=0.06, cycle_momentum=False
-    )
-    contrast, started = ClipLoss(), time.monotonic()
-    for number, cards in zip(range(steps), fresh_postcards(seed, "tower", batch=batch, family=family), strict=False):
-        contrastive, words = _losses(model, heads, contrast, cards, row_of)
-        optimizer.zero_grad(set_to_none=True)
+        Raises:
+            RuntimeError: a gradient is not finite.
+        """
+        started = time.monotonic()
+        cards = next(fresh_postcards(self.seed, "tower", batch=self.batch, family=self.family, start=self.number))
+        rate = one_cycle(self.number, self.steps, 1.5e-3)
+        set_rate(self.optimizer, rate)
+        contrastive, words = self._losses(cards)
+        self.optimizer.zero_grad(set_to_none=True)
         (contrastive + words).backward()
-        nn.utils.clip_grad_norm_(parameters, 1.0, error_if_nonfinite=True)
-        optimizer.step()
-        schedule.step()
+        nn.utils.clip_grad_norm_(self.parameters, 1.0, error_if_nonfinite=True)
+        self.optimizer.step()
         with torch.no_grad():
-            model.logit_scale.clamp_(max=np.log(100))
-        rate = float(schedule.get_last_lr()[0])
-        seconds = time.monotonic() - started
-        yield TowerStep(number=number, contrastive=contrastive.item(), words=words.item(), rate=rate, seconds=seconds)
-    cast(Any, model.visual).output_tokens = False
+            self.model.logit_scale.clamp_(max=np.log(100))
+        step = TowerStep(
+            number=self.number,
+            contrastive=contrastive.item(),
+            words=words.item(),
+            rate=rate,
+            seconds=time.monotonic() - started,
+        )
+        self.number += 1
+        return step
 
+    def _losses(self, cards: Postcards) -> tuple[Tensor, Tensor]:
+        visual = cast(Any, self.model.visual)
+        visual.output_tokens = True
+        pooled, patches = visual(normalise(cards.pictures))
+        visual.output_tokens = False
+        text = functional.normalize(self.model.encode_text(tokenize(cards.captions, self.row_of)), dim=-1)
+        contrastive = self.contrast(functional.normalize(pooled, dim=-1), text, self.model.logit_scale.exp())
+        return contrastive, self.heads(patches, answers_of(cards.scenes))
 
-def _losses(
-    model: CLIP, heads: WordHeads, contrast: nn.Module, cards: Postcards, row_of: Tensor
-) -> tuple[Tensor, Tensor]:
-    pooled, patches = model.visual(normalise(cards.pictures))
-    text = functional.normalize(model.encode_text(tokenize(cards.captions, row_of)), dim=-1)
-    contrastive = contrast(functional.normalize(pooled, dim=-1), text, model.logit_scale.exp())
-    return contrastive, heads(patches, answers_of(cards.scenes))
+    def _settings(self) -> dict[str, object]:
+        return {"steps": self.steps, "seed": self.seed, "batch": self.batch, "family": self.family}
+
+    def save(self, folder: Path) -> None:
+        """Write all that `load` needs."""
+        tensors = parts_of("model", self.model.state_dict()) | parts_of("heads", self.heads.state_dict())
+        save_run(folder, tensors=tensors, optimizers=[self.optimizer], number=self.number, settings=self._settings())
+
+    def load(self, folder: Path) -> None:
+        """Go on from what `save` wrote.
+
+        Raises:
+            CheckpointError: the run was started with other settings.
+        """
+        self.number, tensors = load_run(folder, optimizers=[self.optimizer], settings=self._settings())
+        restore(self.model, "model", tensors)
+        restore(self.heads, "heads", tensors)
 
 
 @torch.no_grad()
@@ -216,25 +230,27 @@ def recall_at_1(model: CLIP, row_of: Tensor | None = None, *, n: int = 400, seed
 
 
 def main() -> None:
-    """Train and write the tower; progress goes to the log."""
+    """Train and write the tower; progress goes to the log, and a second call goes on where the first stopped."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=900)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=ZOO / "tower")
+    parser.add_argument("--out", type=Path, default=Path("runs/pretrain/tower"))
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    model, kept, updates = pretrain_tower(steps=args.steps, seed=args.seed)
-    row_of = torch.zeros(49_408, dtype=torch.int64)
-    row_of[kept] = torch.arange(len(kept))
-    for step in updates:
-        if step.number % 50 == 49:
+    training = TowerTraining(steps=args.steps, seed=args.seed)
+    if saved_run(args.out / "training"):
+        training.load(args.out / "training")
+        log.info("going on after %d updates", training.number)
+    model = training.model
+    while training.number < args.steps:
+        step = training.update()
+        if training.number % 50 == 0 or training.number == args.steps:
             model.eval()
-            log.info("tower %s recall@1 %.3f", asdict(step), recall_at_1(model, row_of))
+            log.info("tower %s recall@1 %.3f", asdict(step), recall_at_1(model, training.row_of))
             model.train()
-    config = TOWER_CONFIG | {"text_cfg": TOWER_CONFIG["text_cfg"] | {"vocab_size": len(kept)}}
-    save_tower(model, kept, config, args.out)
-    write_hashes(args.out.parent)
-    log.info("tower written to %s: recall@1 %.3f of 400", args.out, recall_at_1(model.eval(), row_of))
+            training.save(args.out / "training")
+    save_tower(model, training.kept, training.config, args.out / "weights")
+    log.info("tower written to %s: recall@1 %.3f of 400", args.out, recall_at_1(model.eval(), training.row_of))
 
 
 if __name__ == "__main__":

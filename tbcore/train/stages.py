@@ -47,6 +47,8 @@ class Stage:
         weight_decay: of AdamW.
         columns: columns of the sequence that one step reads, about.
         row: columns that one packed row holds.
+        mixture: name of a source -> how often it is drawn from; it overrides the sources' own shares, and is saved
+            with every state. A source it does not name keeps its own.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Stage:
     weight_decay: float = 0.01
     columns: int = 768
     row: int = 256
+    mixture: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def factor(self, progress: float) -> float:
         """What the highest rates are multiplied with at this share (0..1) of the budget."""

@@ -41,7 +41,7 @@ SLOT_BOXES: dict[int, tuple[tuple[int, int, int], ...]] = {
 }
 """Number of things -> (x, y, side) of each slot at `SIZE`, before jitter. Slots never overlap."""
 
-JITTER: dict[int, tuple[int, int]] = {1: (2, 2), 2: (1, 2), 3: (1, 2)}
+JITTER: dict[int, tuple[int, int]] = {1: (1, 1), 2: (1, 1), 3: (1, 1)}
 """Number of things -> largest jitter in x and in y, in pixels."""
 
 

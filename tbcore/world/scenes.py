@@ -90,7 +90,7 @@ class Scene:
         backdrop: one of `BACKDROPS`.
         things: one to three different nouns of `SPRITES`, from left to right. Their number fixes the layout.
         frame: one of `FRAMES`, or None.
-        jitter_seed: moves the things by a pixel or two; ignored when scenes are compared.
+        jitter_seed: moves each thing by a pixel at most; ignored when scenes are compared.
 
     Raises:
         InputError: a name is unknown, or things repeat, or there are none or more than three.

@@ -67,7 +67,7 @@ def test_a_tower_refuses_other_pictures(wrong):
 
 
 def test_unknown_tower():
-    with pytest.raises(ValueError, match="kind must be 'open_clip' or 'hash'; got 'x'"):
+    with pytest.raises(ValueError, match="kind must be 'open_clip', 'transformers' or 'hash'; got 'x'"):
         build_tower({"kind": "x"})
 
 

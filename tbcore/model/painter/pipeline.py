@@ -84,8 +84,9 @@ class PostcardPipeline(DiffusionPipeline):
     @torch.no_grad()
     def __call__(
         self,
-        prompt: str | Sequence[str],
+        prompt: str | Sequence[str] | None = None,
         *,
+        prompt_embeds: Tensor | None = None,
         num_inference_steps: int = 16,
         guidance_scale: float = 2.0,
         generator: torch.Generator | Sequence[torch.Generator] | None = None,
@@ -96,6 +97,7 @@ class PostcardPipeline(DiffusionPipeline):
 
         Args:
             prompt: one caption or several.
+            prompt_embeds: float[b n_queries width], what the text encoder would have said, instead of a prompt.
             num_inference_steps: Euler steps from noise to picture.
             guidance_scale: 1 follows the caption as learned; above 1 exaggerates what the caption adds.
             generator: source of the starting noise; a list gives each picture its own seed.
@@ -103,15 +105,17 @@ class PostcardPipeline(DiffusionPipeline):
             callback_on_step_end: called with (step, latents) after each step; `preview` turns latents into pixels.
 
         Raises:
-            ValueError: the list of generators has another length than the prompts.
+            ValueError: both or neither of prompt and prompt_embeds are given, or the list of generators has another
+                length than the prompts.
         """
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        latents = self._noise(len(prompts), generator)
-        ids = word_ids(self.tokenizer, [*prompts, *[""] * len(prompts)]).to(self.device)
-        told, untold = self.text_encoder(ids).chunk(2)
+        if (prompt is None) == (prompt_embeds is None):
+            raise ValueError("painter: give either prompt or prompt_embeds")
+        told = self.encode_prompt(prompt) if prompt is not None else torch.as_tensor(prompt_embeds)
+        latents = self._noise(len(told), generator)
+        untold = self.encode_prompt([""] * len(told))
         self.scheduler.set_timesteps(num_inference_steps, device=self.device)
         for step, timestep in enumerate(self.scheduler.timesteps):
-            sigma = (timestep / 1000).expand(len(prompts)).to(latents.dtype)
+            sigma = (timestep / 1000).expand(len(told)).to(latents.dtype)
             velocity = self.denoiser(latents, sigma, told)
             if guidance_scale != 1:
                 free = self.denoiser(latents, sigma, untold)
@@ -121,6 +125,12 @@ class PostcardPipeline(DiffusionPipeline):
                 callback_on_step_end(step, latents)
         pictures = self.preview(latents)
         return ImagePipelineOutput(images=pictures if output_type == "np" else [Image.fromarray(p) for p in pictures])
+
+    @torch.no_grad()
+    def encode_prompt(self, prompt: str | Sequence[str]) -> Tensor:
+        """What the denoiser is told for each caption: float[b n_queries width]."""
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        return self.text_encoder(word_ids(self.tokenizer, prompts).to(self.device))
 
     def _noise(self, n: int, generator: torch.Generator | Sequence[torch.Generator] | None) -> Tensor:
         """float[n channels 8 8]; with a list of generators, picture k depends on the k-th only."""
@@ -154,12 +164,19 @@ class PostcardPainter:
         """Draw each caption with its own seed: uint8[n 64 64 3]."""
         if not captions:
             return np.zeros((0, 64, 64, 3), dtype=np.uint8)
-        generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        return self.paint_told(self.tell(captions), seeds)
+
+    def tell(self, captions: Sequence[str]) -> Tensor:
+        """What the denoiser is told for each caption: float[n n_queries width]."""
+        return self.pipeline.encode_prompt(captions)
+
+    def paint_told(self, told: Tensor, seeds: Sequence[int]) -> NDArray[np.uint8]:
+        """Draw from what `tell` gives, or from a guess at it, each with its own seed: uint8[n 64 64 3]."""
         made = self.pipeline(
-            captions,
+            prompt_embeds=told,
             num_inference_steps=self.steps,
             guidance_scale=self.guidance,
-            generator=generators,
+            generator=[torch.Generator().manual_seed(seed) for seed in seeds],
             output_type="np",
         )
         return np.asarray(made.images)

@@ -50,8 +50,10 @@ def build_tokenizer() -> PreTrainedTokenizerFast:
 
 
 def word_ids(tokenizer: PreTrainedTokenizerFast, captions: Sequence[str]) -> Tensor:
-    """Captions -> int64[b s], padded to the longest, cut at `MAX_WORDS`."""
+    """Captions -> int64[b s], padded to the longest, cut at `MAX_WORDS`; at least one column, also for no words."""
     ids = tokenizer(list(captions), padding=True, truncation=True, max_length=MAX_WORDS, return_tensors="pt")
+    if not ids["input_ids"].numel():
+        return torch.zeros(len(captions), 1, dtype=torch.int64)
     return ids["input_ids"]
 
 

@@ -1,38 +1,24 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 
 from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.model.painter.autoencoder import PostcardAutoencoder
-from tbcore.model.painter.denoiser import PostcardDenoiser
 from tbcore.model.painter.pipeline import PostcardPainter, PostcardPipeline
-from tbcore.model.painter.text import CaptionEncoder, build_tokenizer, word_ids
+from tbcore.model.painter.text import build_tokenizer, word_ids
+from tbcore.train.painter_updates import to_pixels
 from tbcore.train.postcards import fresh_postcards
-from tbcore.train.pretrain_painter import save_painter, to_pixels
-
-
-def tiny() -> PostcardPipeline:
-    tokenizer = build_tokenizer()
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        denoiser = PostcardDenoiser(latent_channels=4, width=32, layers=1)
-        torch.nn.init.normal_(denoiser.leave.weight, std=0.1)
-        return PostcardPipeline(
-            PostcardAutoencoder(latent_channels=4),
-            CaptionEncoder(len(tokenizer), width=32, layers=1),
-            denoiser,
-            tokenizer,
-            FlowMatchEulerDiscreteScheduler(),
-        )
+from tbcore.train.pretrain_painter import save_painter, scene_exact
+from tests.model.painter.small import small_painter
 
 
 def test_each_picture_has_its_own_seed() -> None:
-    painter = PostcardPainter(tiny(), steps=2)
+    painter = PostcardPainter(small_painter(), steps=2)
     captions = ["a tiger at sunset", "a car in the desert", "a tiger at sunset"]
     together = painter.paint(captions, [1, 2, 1])
     assert together.shape == (3, 64, 64, 3)
@@ -45,7 +31,7 @@ def test_each_picture_has_its_own_seed() -> None:
 
 
 def test_diffusers_interface() -> None:
-    pipeline, seen = tiny(), []
+    pipeline, seen = small_painter(), []
     made = pipeline(
         "a tiger at sunset",
         num_inference_steps=3,
@@ -59,14 +45,18 @@ def test_diffusers_interface() -> None:
 
 
 def test_no_words_means_anything() -> None:
-    pipeline = tiny()
+    pipeline = small_painter()
     vectors = pipeline.text_encoder(word_ids(pipeline.tokenizer, ["", "a tiger at sunset"]))
     torch.testing.assert_close(vectors[0], pipeline.text_encoder.nothing)
     assert (vectors[1] - vectors[0]).abs().max() > 0.1
+    alone = word_ids(pipeline.tokenizer, ["", ""])
+    assert alone.tolist() == [[0], [0]]
+    torch.testing.assert_close(pipeline.text_encoder(alone)[1], pipeline.text_encoder.nothing)
+    assert PostcardPainter(pipeline, steps=1).paint([""], [0]).shape == (1, 64, 64, 3)
 
 
 def test_padding_changes_nothing() -> None:
-    pipeline = tiny()
+    pipeline = small_painter()
     long = "an egg, a drum and a hot dog, from left to right, at sunset"
     both = pipeline.text_encoder(word_ids(pipeline.tokenizer, ["a tiger at sunset", long]))
     alone = pipeline.text_encoder(word_ids(pipeline.tokenizer, ["a tiger at sunset"]))
@@ -81,7 +71,7 @@ def test_every_word_of_the_world_has_an_id() -> None:
 
 
 def test_saving_and_loading(tmp_path: Path) -> None:
-    pipeline = tiny()
+    pipeline = small_painter()
     save_painter(pipeline, tmp_path)
     loaded = PostcardPipeline.from_pretrained(tmp_path)
     one = PostcardPainter(pipeline, steps=2).paint(["a tiger at sunset"], [1]).astype(int)
@@ -92,6 +82,69 @@ def test_saving_and_loading(tmp_path: Path) -> None:
         PostcardPipeline.from_pretrained(tmp_path)
     with pytest.raises(MissingFileError, match="this part of the painter is missing"):
         PostcardPipeline.from_pretrained(tmp_path / "nowhere")
+
+
+def test_diffusers_own_files_keep_every_bit(tmp_path: Path) -> None:
+    pipeline = small_painter()
+    pipeline.save_pretrained(tmp_path)
+    assert (tmp_path / "model_index.json").is_file()
+    loaded = PostcardPipeline.from_pretrained(tmp_path)
+    for name in ("autoencoder", "text_encoder", "denoiser"):
+        one, two = getattr(pipeline, name).state_dict(), getattr(loaded, name).state_dict()
+        assert one.keys() == two.keys()
+        assert all(torch.equal(one[key], two[key]) for key in one)
+    told = ["a tiger at sunset", "a drum in the desert"]
+    assert (
+        PostcardPainter(pipeline, steps=2).paint(told, [1, 2]) == PostcardPainter(loaded, steps=2).paint(told, [1, 2])
+    ).all()
+
+
+def test_half_precision_is_reached_once_and_leaves_the_painter_as_it_was(tmp_path: Path) -> None:
+    pipeline = small_painter()
+    before = {key: tensor.clone() for key, tensor in pipeline.denoiser.state_dict().items()}
+    save_painter(pipeline, tmp_path / "one")
+    assert all(torch.equal(before[key], tensor) for key, tensor in pipeline.denoiser.state_dict().items())
+    save_painter(PostcardPipeline.from_pretrained(tmp_path / "one"), tmp_path / "two")
+    for part in ("autoencoder", "text_encoder", "denoiser"):
+        file = f"{part}/diffusion_pytorch_model.safetensors"
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_guidance_costs_a_second_look_and_one_is_none() -> None:
+    pipeline, looks = small_painter(), []
+    pipeline.denoiser.register_forward_hook(lambda *_: looks.append(1))
+    drawn = {}
+    for scale in (1.0, 2.0, 4.0):
+        looks.clear()
+        drawn[scale] = PostcardPainter(pipeline, steps=3, guidance=scale).paint(["a tiger at sunset"], [5])
+        assert len(looks) == (3 if scale == 1 else 6)
+    assert (drawn[1.0] != drawn[2.0]).any()
+    assert (drawn[2.0] != drawn[4.0]).any()
+
+
+def test_steps_follow_the_flow_by_hand() -> None:
+    pipeline = small_painter()
+    noise = torch.randn((1, 4, 8, 8), generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        told = pipeline.text_encoder(word_ids(pipeline.tokenizer, ["a tiger at sunset"]))
+        free = pipeline.text_encoder.nothing[None]
+        latents = noise
+        pipeline.scheduler.set_timesteps(4)
+        levels = [float(level) for level in pipeline.scheduler.sigmas]
+        assert levels[0] == 1
+        assert levels[-1] == 0
+        for now, after in pairwise(levels):
+            sigma = torch.full((1,), now)
+            with_words, without = pipeline.denoiser(latents, sigma, told), pipeline.denoiser(latents, sigma, free)
+            latents = latents + (after - now) * (without + 3.0 * (with_words - without))
+    by_hand = pipeline.preview(latents).astype(int)
+    painted = PostcardPainter(pipeline, steps=4, guidance=3.0).paint(["a tiger at sunset"], [3]).astype(int)
+    assert np.abs(by_hand - painted).max() <= 1
+
+
+def test_scenes_are_counted_per_number_of_things() -> None:
+    shares = scene_exact(small_painter(), n=2, batch=2, num_inference_steps=1)
+    assert shares == {1: 0.0, 2: 0.0, 3: 0.0}  # an untrained painter draws nothing that can be read
 
 
 def test_the_autoencoder_is_the_best_linear_one() -> None:
