@@ -26,7 +26,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format notebooks pretrain starter costs lock doctor clean
+.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-model starter costs lock doctor clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -47,7 +47,7 @@ $(VENV)/.ready-run: pyproject.toml constraints.txt | $(BIN)/python
 
 $(VENV)/.ready-test: $(VENV)/.ready-run
 	@echo "Installing the test tools into $(VENV)"
-	@$(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,dev]'
+	@$(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,data,serve,dev]'
 	@touch $@
 
 run: $(VENV)/.ready-run  ## install what is needed, execute the notebooks in order, show the numbers
@@ -73,9 +73,23 @@ notebooks: $(VENV)/.ready-run  ## generate both editions of each notebook from n
 	@$(BIN)/python -m tbcore.course.roadmap
 	@$(BIN)/python -m tbcore.course.editions
 
-pretrain: $(VENV)/.ready-run  ## train the shipped vision tower and painter again (hours)
+pretrain: $(VENV)/.ready-run  ## train the shipped parts again (up to 3 hours; goes on after a stop; keeps what is better)
 	@$(BIN)/python -m tbcore.train.pretrain_tower --seed $(SEED)
+	@$(BIN)/python -m tbcore.train.pretrain_reader --seed $(SEED)
 	@$(BIN)/python -m tbcore.train.pretrain_painter --seed $(SEED)
+	@$(BIN)/python -m tbcore.train.adopt
+
+bench-data: $(VENV)/.ready-test  ## time the data engine; writes runs/bench/data.json (about a quarter of an hour)
+	@$(BIN)/python -m tests.benchmarks.data --out runs/bench/data.json $(ARGS)
+
+bench-model: $(VENV)/.ready-test  ## time packing, training step, decoding, resuming; writes runs/bench/model.json
+	@$(BIN)/python -m tests.benchmarks.model --out runs/bench/model.json $(ARGS)
+
+bench: $(VENV)/.ready-run  ## PostcardBench on the trained model of this profile; writes runs/bench/results.json
+	@$(BIN)/python -m tbcore.bench run --suite lite --model runs/$(PROFILE)/06_training/checkpoint --out runs/bench $(ARGS)
+
+check-zoo: $(VENV)/.ready-run  ## measure the shipped parts; writes tbcore/weights/zoo/scores.json (minutes)
+	@$(BIN)/python -m tbcore.train.check_zoo $(ARGS)
 
 starter: $(VENV)/.ready-run  ## copy small results of a laptop run into the package, for readers who start in the middle
 	@$(BIN)/python -m tbcore.course.starter --run-dir runs/$(PROFILE)

@@ -44,7 +44,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--seed", type=int, default=0)
     run.add_argument("--force", action="store_true", help="redo what is already done")
     run.add_argument("--edition", default="solved", choices=["solved", "student"])
-    run.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks, such as 01 02")
+    run.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks, such as 01 A2")
+    run.add_argument("--appendices", action="store_true", help="run the appendices after the numbered notebooks")
     run.add_argument("--run-dir", type=Path, help="where this chain keeps its files (default runs/PROFILE)")
     run.add_argument("--pairs", help="postcards, photos, or a folder with pictures and captions")
     run.add_argument(
@@ -78,6 +79,7 @@ def _run(options: argparse.Namespace) -> int:
             edition=options.edition,
             force=options.force,
             only=tuple(options.only),
+            appendices=options.appendices,
             run_dir=Path(run_dir).resolve(),
             parameters=parameters,
         ),

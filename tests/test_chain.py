@@ -80,7 +80,7 @@ def solved(run_dir):
     cut = can_cut_the_network()
     if not cut:
         print("This system lets no test make a network namespace: the chain runs with libraries offline only.")
-    return run_chain(run_dir, cut=cut)
+    return run_chain(run_dir, "--appendices", cut=cut)
 
 
 def test_solved_chain_runs_without_a_network(solved, run_dir, capsys):
@@ -94,7 +94,7 @@ def test_solved_chain_runs_without_a_network(solved, run_dir, capsys):
 
 def test_student_edition_runs_from_the_same_folder(solved, run_dir):
     before = (run_dir / "results.json").read_text("utf-8")
-    said = run_chain(run_dir, "--edition", "student")
+    said = run_chain(run_dir, "--edition", "student", "--appendices")
     after = json.loads((run_dir / "results.json").read_text("utf-8"))
     assert said.count(": running") == len(course().sources())
     assert sorted(RESULTS - set(after)) == []
@@ -103,7 +103,7 @@ def test_student_edition_runs_from_the_same_folder(solved, run_dir):
 
 def test_second_run_skips_everything(solved, run_dir):
     before = (run_dir / "results.json").read_text("utf-8")
-    said = run_chain(run_dir)
+    said = run_chain(run_dir, "--appendices")
     assert said.count("skipped") == len(course().sources())
     assert ": running" not in said
     assert (run_dir / "results.json").read_text("utf-8") == before

@@ -31,7 +31,7 @@ from tbcore.profiles import Profile, fitting
 
 __all__ = ["Lesson", "current", "open", "results_of", "starter_folder"]
 
-_STEP = re.compile(r"\d\d_[a-z][a-z0-9_]*")
+_STEP = re.compile(r"(?:\d\d|A\d)_[a-z][a-z0-9_]*")
 _REASONS = {
     "before": "the files made before it",
     "code": "the code of tbcore",
@@ -90,7 +90,7 @@ def starter_folder(step: str) -> Path:
 def results_of(run_dir: Path) -> dict[str, float]:
     """All numbers reported by the finished steps of a run folder, sorted by name."""
     found: dict[str, float] = {}
-    for folder in sorted(path.parent for path in run_dir.glob(f"[0-9][0-9]_*/{manifest.NAME}")):
+    for folder in sorted(path.parent for path in run_dir.glob(f"[0-9A][0-9]_*/{manifest.NAME}")):
         record = manifest.read(folder)
         found.update(record.results if record and record.complete else {})
     return dict(sorted(found.items()))

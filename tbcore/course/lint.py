@@ -37,7 +37,7 @@ _NETWORK = re.compile(r"^\s*(?:import|from)\s+(requests|urllib|httpx|socket|aioh
 _SECRET = re.compile(r"\b(sk-[A-Za-z0-9]{16,}|hf_[A-Za-z0-9]{16,}|api_key\s*=\s*[\"'][^\"']+[\"'])")
 _PICTURE = re.compile(r"!\[(?P<alt>[^\]]*)\]\(|<img\b(?P<img>[^>]*)>")
 _PLAIN_SHOW = re.compile(r"\bplt\.show\(|^\s*(?:import|from)\s+matplotlib\.pyplot|\bimport matplotlib\.pyplot", re.M)
-_CHECK = re.compile(r"checks\.check\(\s*[\"'](\d\d\.\d+)[\"']")
+_CHECK = re.compile(r"checks\.check\(\s*[\"']((?:\d\d|A\d)\.\d+)[\"']")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -6,10 +6,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["COURSE_VARIABLE", "Course", "course", "project_root"]
+__all__ = ["APPENDIX", "COURSE_VARIABLE", "Course", "course", "project_root"]
 
 # A kernel learns from this variable which course it runs in; the tests point it at a tiny one.
 COURSE_VARIABLE = "TBCORE_COURSE"
+
+APPENDIX = "A"
+"""What the names of appendices begin with: notebooks for the curious, outside the chain of steps."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,8 +28,8 @@ class Course:
     build: Path
 
     def sources(self) -> list[Path]:
-        """The percent sources in the order of their numbers."""
-        return sorted(path for path in (self.notebooks / "src").glob("[0-9][0-9]_*.py"))
+        """The percent sources in the order of their numbers; appendices, A1 and so on, come last."""
+        return sorted(path for path in (self.notebooks / "src").glob("[0-9A][0-9]_*.py"))
 
     def edition(self, name: str, edition: str) -> Path:
         """The generated notebook of an edition, "solved" or "student"."""

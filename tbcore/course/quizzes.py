@@ -49,7 +49,7 @@ class Item(BaseModel):
 
     model_config = _STRICT
 
-    id: str = Field(pattern=r"^\d\d\.q\d+$")
+    id: str = Field(pattern=r"^(?:\d\d|A\d)\.q\d+$")
     question: str = Field(min_length=1)
     options: tuple[Option, ...] = Field(min_length=2, max_length=5)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from tbcore.course.places import course
 from tbcore.store import write_text
 
-__all__ = ["STEPS", "alt_text", "draw", "main"]
+__all__ = ["APPENDICES", "STEPS", "alt_text", "draw", "main"]
 
 STEPS = (
     ("01", "topics", "cluster pictures"),
@@ -17,7 +17,11 @@ STEPS = (
     ("05", "model", "assemble MIM"),
     ("06", "training", "two stages"),
     ("07", "chat", "look and draw"),
+    ("08", "evaluation", "whose fault?"),
 )
+
+APPENDICES = (("A1", "pre-training"), ("A2", "attacks"))
+"""Appendices have no box of their own: their roadmap is the course with none of its steps lit."""
 
 _BOX, _GAP, _HEIGHT, _EDGE = 118, 18, 64, 6
 
@@ -25,8 +29,9 @@ _BOX, _GAP, _HEIGHT, _EDGE = 118, 18, 64, 6
 def alt_text(number: str) -> str:
     """Alt text of a roadmap: every step, and which one this is."""
     names = [f"{one} {name}" for one, name, _ in STEPS]
-    here = next((f"{one} {name}" for one, name, _ in STEPS if one == number), number)
-    return f"Roadmap: {', '.join(names)}. This is step {here}."
+    here = next((f"step {one} {name}" for one, name, _ in STEPS if one == number), None)
+    beside = next((f"appendix {one} {name}" for one, name in APPENDICES if one == number), f"step {number}")
+    return f"Roadmap: {', '.join(names)}. This is {here or beside}."
 
 
 def draw(number: str) -> str:
@@ -62,7 +67,7 @@ def draw(number: str) -> str:
 def main(folder: Path | None = None) -> None:
     """Write every roadmap."""
     place = folder or course().notebooks / "figures"
-    for number, _, _ in STEPS:
+    for number in [step[0] for step in STEPS] + [one for one, _ in APPENDICES]:
         write_text(place / f"roadmap_{number}.svg", draw(number))
 
 

@@ -18,12 +18,12 @@ from tbcore.course import bands, checks, lesson, report
 from tbcore.course.editions import Edition
 from tbcore.course.environment import prepared
 from tbcore.course.harvest import Meter
-from tbcore.course.places import Course, project_root
+from tbcore.course.places import APPENDIX, Course, project_root
 from tbcore.errors import InputError, MissingFileError, TbcoreError
 
 __all__ = ["NotebookFailedError", "Options", "run"]
 
-_CHECK = re.compile(r"checks\.check\(\s*[\"'](\d\d\.\d+)[\"']")
+_CHECK = re.compile(r"checks\.check\(\s*[\"']((?:\d\d|A\d)\.\d+)[\"']")
 _CELL_TIMEOUT_S = 45 * 60
 
 
@@ -40,7 +40,8 @@ class Options:
         seed: passed to every notebook.
         edition: "solved" or "student"; the student edition loads what the solved one computed.
         force: redo what is done.
-        only: numbers of the notebooks to run, such as ("01", "02"); empty: all.
+        only: numbers of the notebooks to run, such as ("01", "A2"); empty: all numbered ones.
+        appendices: with `only` empty, run the appendices too.
         run_dir: folder of this chain.
         parameters: further parameters; each must be known to at least one of the notebooks.
     """
@@ -51,6 +52,7 @@ class Options:
     edition: Edition = "solved"
     force: bool = False
     only: tuple[str, ...] = ()
+    appendices: bool = False
     parameters: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
@@ -84,7 +86,9 @@ def _selected(course: Course, options: Options) -> list[str]:
     unknown = [number for number in options.only if number not in {name[:2] for name in names}]
     if unknown or not names:
         raise InputError(f"only: no notebook {', '.join(unknown)}; there are {', '.join(names) or 'none'}")
-    return [name for name in names if not options.only or name[:2] in options.only]
+    if options.only:
+        return [name for name in names if name[:2] in options.only]
+    return [name for name in names if options.appendices or not name.startswith(APPENDIX)]
 
 
 def _parameters_for(course: Course, names: list[str], options: Options) -> dict[str, dict[str, Any]]:

@@ -50,7 +50,7 @@ def main() -> None:
     options.add_argument("--run-dir", type=Path, default=Path("runs/laptop"))
     options.add_argument("--steps", nargs="*", default=[], help="only these steps, such as 01_clustering")
     given = options.parse_args()
-    for path in sorted(given.run_dir.glob(f"[0-9][0-9]_*/{manifest.NAME}")):
+    for path in sorted(given.run_dir.glob(f"[0-9A][0-9]_*/{manifest.NAME}")):
         step = path.parent.name
         if given.steps and step not in given.steps:
             continue
