@@ -190,7 +190,7 @@ checks.show(
 )
 
 # %%
-assert torch.allclose(prior, -2.0 * 16 * grid_distance(16, 64))
+assert torch.allclose(prior, -model.config.qformer.prior * 16 * grid_distance(16, 64))
 words = model.language.embed(torch.arange(processor.vocab_size)[None])[0]
 print(f"length of a word's vector:    {words.norm(dim=-1).mean():.2f}")
 print(f"length of a picture's vector: {vectors.norm(dim=-1).mean():.2f}")

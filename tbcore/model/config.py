@@ -31,7 +31,7 @@ class QFormerConfig(PreTrainedConfig):
     n_layers: int = 2
     n_heads: int = 4
     expansion: int = 4
-    prior: float = 2.0
+    prior: float = 0.3
 
     def __post_init__(self, **kwargs: Any) -> None:
         super().__post_init__(**kwargs)

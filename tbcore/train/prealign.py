@@ -21,10 +21,14 @@ from tbcore.seeds import stream
 from tbcore.train.features import FeatureBank
 from tbcore.train.stages import Budget, Stage, wake
 
-__all__ = ["PREALIGN", "PrealignStep", "caption_words", "prealign", "word_accuracy"]
+__all__ = ["PREALIGN", "WORDS", "PrealignStep", "caption_words", "prealign", "word_accuracy"]
 
 PREALIGN = Stage(name="prealign", learns={"connector.*": 2e-3}, weight_decay=0.0)
 _NOTHING = -100
+
+WORDS = 7
+"""Words of a caption that pre-alignment teaches. The few that tell pictures apart are learned far sooner than whole
+sentences: with every word, each place depends on how long all words before it are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,8 @@ class PrealignStep:
     seconds: float
 
 
-def caption_words(captions: Sequence[str], text: ChatText, *, n_queries: int) -> list[tuple[int, ...]]:
-    """The words of each caption that its queries learn, in order: all, or where they are too many the rarest.
+def caption_words(captions: Sequence[str], text: ChatText, *, most: int = WORDS) -> list[tuple[int, ...]]:
+    """The words of each caption that its queries learn, in order: all, or where they are more than `most` the rarest.
 
     Words that stand in most captions ("a", "on", ",") say little, so they are left out first.
     """
@@ -48,7 +52,7 @@ def caption_words(captions: Sequence[str], text: ChatText, *, n_queries: int) ->
     chosen: list[tuple[int, ...]] = []
     for words in encoded:
         order = sorted(range(len(words)), key=lambda at, words=words: (common[words[at]], at))
-        chosen.append(tuple(words[at] for at in sorted(order[:n_queries])))
+        chosen.append(tuple(words[at] for at in sorted(order[:most])))
     return chosen
 
 

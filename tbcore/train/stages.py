@@ -99,7 +99,7 @@ class Stage:
 ALIGN = Stage(name="align", learns={"connector.*": 1e-3})
 """Stage 1: picture to caption; only the connector learns."""
 
-INSTRUCT = Stage(name="instruct", learns={"connector.*": 5e-4, "language.control": 3e-3, "language.*lora_*": 6e-4})
+INSTRUCT = Stage(name="instruct", learns={"connector.*": 5e-4, "language.control": 3e-3, "language.*lora_*": 1e-3})
 """Stage 2 on a laptop: conversations; connector, control tokens and low-rank adapters learn."""
 
 INSTRUCT_FULL = Stage(

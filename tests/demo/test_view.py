@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
@@ -9,20 +10,15 @@ import numpy as np
 import pytest
 
 from tbcore.demo.conversation import Conversation, Drawing, ScriptedAssistant
+from tbcore.demo.engine import Ask, ScriptedEngine, Words
+from tbcore.demo.inside import Glance, Inside, ReadOut, TokenSeen
 from tbcore.demo.pictures import to_png
 from tbcore.demo.view import ChatView
 from tbcore.errors import InputError
+from tests.demo.attacks import ATTACKS
 
-ATTACKS = (
-    "<script>alert(1)</script>",
-    "<img src=x onerror=alert(1)>",
-    "'><svg/onload=alert(1)>",
-    '" onmouseover="alert(1)',
-    "</p></article><iframe src=javascript:alert(1)>",
-    "&lt;b&gt; &amp;",
-    "$\\href{javascript:alert(1)}{x}$",
-)
 TAGS = {"article", "b", "p", "figure", "figcaption", "img"}
+OPERATED = {"Button", "Textarea", "FileUpload", "Dropdown"}
 ATTRIBUTES = {"style", "dir", "role", "alt", "width", "src"}
 
 
@@ -198,11 +194,167 @@ def every(widget):
 def test_only_widgets_that_do_not_typeset_show_words():
     view = view_of()
     kinds = {type(widget).__name__ for widget in every(view.tree)}
-    assert kinds == {"VBox", "HBox", "HTML", "Textarea", "Button", "FileUpload"}
+    assert kinds == {"VBox", "HBox", "HTML", "Textarea", "Button", "FileUpload", "Dropdown", "Accordion"}
 
 
 def test_everything_that_can_be_operated_has_a_name():
     view = view_of()
-    named = [w.description for w in every(view.tree) if type(w).__name__ in {"Button", "Textarea", "FileUpload"}]
+    named = [w.description for w in every(view.tree) if type(w).__name__ in OPERATED]
     assert all(named)
     assert len(set(named)) == len(named)
+
+
+def engine_view(*replies, **more):
+    engine = ScriptedEngine(*replies)
+    return ChatView(Conversation(engine), **more), engine
+
+
+def test_the_reply_is_seen_growing():
+    view, engine = engine_view(["One two", Drawing("a cat", card(8))])
+    grown = []
+    view.live.tree.observe(lambda change: grown.append(Page(change["new"]).words), names="value")
+    say(view, "hi")
+    assert any("drawing: a cat" in words for words in grown)
+    assert any(words[:2] == ["Assistant", "One two"] for words in grown)
+    assert view.live.tree.value == ""
+    assert engine.asked[0][1].conversation == view.conversation.id
+
+
+def test_stop_keeps_what_was_said(monkeypatch):
+    engine = ScriptedEngine("one two three four", "never", "fine")
+    view = ChatView(Conversation(engine))
+    take, stop_at = view.live.take, [2]
+
+    def counting(event):
+        take(event)
+        stop_at[0] -= isinstance(event, Words)
+        if not stop_at[0]:
+            assert not view.stop.disabled
+            view.stop.click()
+
+    monkeypatch.setattr(view.live, "take", counting)
+    say(view, "hi")
+    assert view.conversation.turns[1].text == "one two three"
+    assert view.stop.disabled
+    stop_at[0] = 99
+    view._stopping.set()
+    say(view, "again")  # a new message is not stopped by an old click
+    assert view.conversation.turns[3].text == "never"
+
+
+def test_stopped_before_the_first_word_leaves_the_message(monkeypatch):
+    class Silent(ScriptedEngine):
+        def answer(self, history, ask, watch):
+            return type(super().answer(history, Ask(), lambda event: None))((), "stopped")
+
+    view = ChatView(Conversation(Silent("x")))
+    say(view, "hello")
+    assert Page(view.status.value).words == ["Stopped."]
+    assert (view.conversation.turns, view.message.value) == ((), "hello")
+
+
+def test_in_the_background_a_click_returns_at_once():
+    gate = threading.Event()
+    view = ChatView(Conversation(ScriptedEngine("done", wait=lambda: gate.wait(10))), background=True)
+    say(view, "hi")
+    assert view.send.disabled
+    assert not view.stop.disabled
+    assert view.conversation.turns == ()
+    working = view.working
+    view.send.click()  # nothing: the first is still being answered
+    gate.set()
+    working.join(10)
+    assert view.conversation.turns[1].text == "done"
+    assert not view.send.disabled
+    assert view.working is None
+
+
+def test_answer_again_makes_a_branch_one_can_leave():
+    view, engine = engine_view("first", "second")
+    say(view, "hi")
+    view.again.click()
+    assert view.conversation.turns[1].text == "second"
+    assert [ask.attempt for _, ask in engine.asked] == [0, 1]
+    assert [name for name, _ in view.branch.options] == ["Branch 1 of 2", "Branch 2 of 2"]
+    view.branch.value = 0
+    assert Page(view.said.value).words[-1] == "first"
+
+
+def choose(view: ChatView, name: str) -> None:
+    view.past.value = dict(view.past.options)[name]
+
+
+def test_a_message_a_reply_and_a_drawing_can_be_changed():
+    view, engine = engine_view(["See:", Drawing("a cat", card(1))], "two", "two again", "other")
+    say(view, "draw")
+    say(view, "and?")
+    assert [name for name, _ in view.past.options] == [
+        "Your message 1", "Reply 1", "Drawing 1 of reply 1", "Your message 2", "Reply 2",
+    ]  # fmt: skip
+    choose(view, "Drawing 1 of reply 1")
+    assert view.rewrite.value == "a cat"
+    view.rewrite.value = "a dog"
+    view.change.click()
+    assert engine.redrawn == [("a dog", 0)]
+    assert view.conversation.transcript.captions == ("a dog",)
+    assert [turn.text for turn in view.conversation.turns] == ["draw", "See:", "and?", "two again"]
+    assert view.conversation.transcript.corrected == (1,)
+    choose(view, "Your message 2")
+    view.rewrite.value = "or?"
+    view.change.click()
+    assert [turn.text for turn in view.conversation.turns][2:] == ["or?", "other"]
+    choose(view, "Reply 1")
+    view.rewrite.value = "Look:"
+    view.change.click()
+    assert [turn.text for turn in view.conversation.turns] == ["draw", "Look:"]
+    assert view.conversation.transcript.captions == ("a dog",)
+    view.rewrite.value = " "
+    choose(view, "Reply 1")
+    view.rewrite.value = " "
+    view.change.click()
+    assert "would become empty" in view.status.value
+    assert len(view.conversation.branches) == 4
+
+
+def test_a_postcard_can_be_put_together():
+    view = view_of("nice")
+    view.maker.things[1].value = "tiger"
+    view.maker.things[0].value = "pig"
+    view.maker.add.click()
+    assert view.maker.scene().things == ("pig", "tiger")
+    np.testing.assert_array_equal(view.draft[0], view.maker.picture())
+    view.maker.things[0].value = "tiger"
+    view.maker.add.click()
+    assert "different nouns" in view.status.value
+    assert len(view.draft) == 1
+
+
+def test_other_models_answer_beside():
+    view, _ = engine_view("ours", "ours too", beside={"other": ScriptedEngine("theirs", InputError("no <b>"))})
+    say(view, "hi")
+    assert Page(view.status.value).words == ["other says:", "Assistant", "theirs"]
+    assert len(view.conversation.turns) == 2
+    say(view, "more")
+    assert Page(view.status.value).words == ["other: no <b>"]
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_nothing_that_is_seen_inside_becomes_markup(attack):
+    class Open(ScriptedEngine):
+        def look_inside(self, transcript):
+            return Inside(
+                (TokenSeen(attack, 0.25, ((attack, 0.5),), 0), TokenSeen("cat", 0.9, (), 1)),
+                (Glance(0, 2, ((0.1, 0.2, 0.3, 0.4),)),),
+                (ReadOut(0, attack, attack, False),),
+            )
+
+    view = ChatView(Conversation(Open([Drawing(attack, card(1)), attack])))
+    say(view, attack)
+    view.look.click()
+    assert view.error is None
+    shown = Page(view.inside.value)
+    assert shown.tags <= TAGS | {"section", "span", "div"}
+    assert shown.names <= ATTRIBUTES | {"title", "tabindex", "aria-label"}
+    assert attack in shown.words
+    assert "query 1 looks most at row 2, column 2" in shown.alts
+    assert any("not as asked" in words for words in shown.words)

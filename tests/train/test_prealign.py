@@ -13,16 +13,16 @@ from tbcore.train.stages import Budget
 
 def test_the_commonest_words_are_left_out_first():
     text = ChatText(byte_tokenizer())
-    words = caption_words(["axay", "azaw"], text, n_queries=2)
+    words = caption_words(["axay", "azaw"], text, most=2)
     assert [text.decode(list(chosen)) for chosen in words] == ["xy", "zw"]
-    assert [text.decode(list(chosen)) for chosen in caption_words(["abc"], text, n_queries=9)] == ["abc"]
+    assert [text.decode(list(chosen)) for chosen in caption_words(["abc"], text, most=9)] == ["abc"]
 
 
 def test_a_connector_learns_to_name_words(pictures):
     model, processor = tiny_model()
     bank = FeatureBank(model.vision)
     rows = bank.add(pictures[:3])
-    words = caption_words(["cat", "dog", "ox"], processor.layout.text, n_queries=4)
+    words = caption_words(["cat", "dog", "ox"], processor.layout.text, most=4)
     before = {name: value.clone() for name, value in model.state_dict().items()}
     untrained = word_accuracy(model, bank, rows, words)
     steps = list(prealign(model, bank, rows, words, budget=Budget(steps=150), batch=8))
@@ -38,7 +38,7 @@ def test_the_same_seed_takes_the_same_way(pictures):
     for seed in (0, 0, 1):
         model, processor = tiny_model()
         bank = FeatureBank(model.vision)
-        words = caption_words(["cat", "dog", "ox"], processor.layout.text, n_queries=4)
+        words = caption_words(["cat", "dog", "ox"], processor.layout.text, most=4)
         steps = prealign(model, bank, bank.add(pictures[:3]), words, budget=Budget(steps=3), batch=2, seed=seed)
         losses.append([step.loss for step in steps])
     assert losses[0] == losses[1]

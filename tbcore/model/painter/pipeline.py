@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from diffusers import DiffusionPipeline, FlowMatchEulerDiscreteScheduler
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.pipelines.pipeline_utils import ImagePipelineOutput
 from numpy.typing import NDArray
 from PIL import Image
@@ -76,7 +77,7 @@ class PostcardPipeline(DiffusionPipeline):
             if name not in overrides and not path.is_dir():
                 raise MissingFileError(f"{path}: this part of the painter is missing; `make pretrain` writes it")
             try:
-                parts[name] = overrides.get(name) or kind.from_pretrained(path)
+                parts[name] = overrides.get(name) or _read(kind, path)
             except (OSError, RuntimeError, ValueError) as error:
                 raise CheckpointError(f"{path}: this part of the painter cannot be loaded: {error}") from error
         return cls(**parts)
@@ -146,6 +147,16 @@ class PostcardPipeline(DiffusionPipeline):
         """Latents float[n channels 8 8] -> uint8[n 64 64 3], at any step."""
         pixels = self.autoencoder.decode(latents).clamp(-1, 1)
         return ((pixels + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+
+
+def _read(kind: type[Any], path: Path) -> Any:
+    """Load one part; diffusers draws lacking weights at random and only warns, so they are asked for here."""
+    if not issubclass(kind, ModelMixin):
+        return kind.from_pretrained(path)
+    part, told = kind.from_pretrained(path, output_loading_info=True)
+    if told["missing_keys"] or told["unexpected_keys"]:
+        raise ValueError(f"weights lack {told['missing_keys']} and have {told['unexpected_keys']} too many")
+    return part
 
 
 class PostcardPainter:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.model.painter.autoencoder import PostcardAutoencoder
@@ -82,6 +83,18 @@ def test_saving_and_loading(tmp_path: Path) -> None:
         PostcardPipeline.from_pretrained(tmp_path)
     with pytest.raises(MissingFileError, match="this part of the painter is missing"):
         PostcardPipeline.from_pretrained(tmp_path / "nowhere")
+
+
+def test_weights_that_are_lacking_are_not_drawn_at_random(tmp_path: Path) -> None:
+    save_painter(small_painter(), tmp_path)
+    file = tmp_path / "denoiser" / "diffusion_pytorch_model.safetensors"
+    kept = load_file(file)
+    save_file({name: tensor for name, tensor in kept.items() if not name.startswith("sum_up")}, file)
+    with pytest.raises(CheckpointError, match=r"denoiser.*weights lack .*sum_up"):
+        PostcardPipeline.from_pretrained(tmp_path)
+    save_file(kept | {"more": torch.zeros(2)}, file)
+    with pytest.raises(CheckpointError, match=r"'more'\] too many"):
+        PostcardPipeline.from_pretrained(tmp_path)
 
 
 def test_diffusers_own_files_keep_every_bit(tmp_path: Path) -> None:
