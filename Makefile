@@ -26,7 +26,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-model starter costs lock doctor clean
+.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-model starter costs lock doctor clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -84,6 +84,9 @@ bench-data: $(VENV)/.ready-test  ## time the data engine; writes runs/bench/data
 
 bench-model: $(VENV)/.ready-test  ## time packing, training step, decoding, resuming; writes runs/bench/model.json
 	@$(BIN)/python -m tests.benchmarks.model --out runs/bench/model.json $(ARGS)
+
+bench-demo: $(VENV)/.ready-test  ## time the demo's server with a trained model; writes runs/bench/demo.json
+	@$(BIN)/python -m tests.benchmarks.demo --checkpoint runs/$(PROFILE)/06_training/checkpoint $(ARGS)
 
 bench: $(VENV)/.ready-run  ## PostcardBench on the trained model of this profile; writes runs/bench/results.json
 	@$(BIN)/python -m tbcore.bench run --suite lite --model runs/$(PROFILE)/06_training/checkpoint --out runs/bench $(ARGS)

@@ -1,4 +1,4 @@
-"""`python -m tbcore run | test | doctor`: thin; the work is in `tbcore.course`."""
+"""`python -m tbcore run | test | serve | doctor`: thin; the work is in `tbcore.course`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,12 @@ __all__ = ["main"]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Parse the command line and carry it out; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["serve"]:  # its options are the server's own
+        from tbcore.demo.serving.command import main as serve
+
+        return serve(given[1:])
+    options = _parser().parse_args(given)
     try:
         match options.command:
             case "run":
@@ -57,6 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     test = commands.add_parser("test", help="unit tests, then the smoke chain in both editions")
     test.add_argument("pytest", nargs="*", help="options for pytest")
+    commands.add_parser("serve", help="serve a trained model behind an OpenAI-compatible endpoint; serve --help")
     commands.add_parser("doctor", help="check this machine and what is installed")
     return parser
 

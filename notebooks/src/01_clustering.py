@@ -396,18 +396,17 @@ step.make(
     },
 )
 print("saved; the digest of the centroids names this clustering:", heaps.digest[:12])
-
-# %% [markdown]
-# A report says what one cannot see on a map. **Cohesion** is the mean cosine of a heap's pictures to its centre. The
-# **neighbour** column is the cosine between two centres: when it comes near the cohesion, two heaps may be one topic.
-
-# %%
 report = cluster.quality(vectors, heaps)
 print(f"made by {report.engine}; sizes: Gini {report.gini:.2f} (0 is all equal)")
 for label, name in names.items():
     print(f"{name:36} cohesion {report.cohesion[label]:.2f}   neighbour {report.separation[label]:.2f}")
 
 # %% [markdown]
+# The last lines say what one cannot see on a map. **Cohesion** is the mean cosine of a heap's pictures to its
+# centre. The
+# **neighbour** column is the cosine between two centres: when it comes near the cohesion, two heaps may be one
+# topic.
+#
 # ## A map you can touch
 #
 # Move the pointer over a dot, or reach it with the Tab key: the picture appears with its caption. The number in the
@@ -685,6 +684,10 @@ assert np.mean(found["topic-aware"]) > np.mean(found["random"]), "sets from one 
 #
 # Is more coherence always better? Then we would need no heaps: take a picture and its nearest neighbours. `tbcore`
 # has that control, too. Look at its number, and then ask what one could talk about with such pictures.
+#
+# Last, we write the sets down in the form that the following notebooks read: captions in order, scenes if they are
+# known, and where the files lie.
+
 
 # %%
 closest = sample.sample_nearest(vectors, p.n_picture_sets, seed=seed, rules=rules)
@@ -693,12 +696,7 @@ for name, sampling in (("topic-aware", aware), ("random", control), ("nearest", 
     ledger = sample.Coverage.of(sampling.samples, n)
     print(f"{name:12} used {ledger.share:.0%} of the pictures; pairs met again: {ledger.repeated_pairs}")
 
-# %% [markdown]
-# Last, we write the sets down in the form that the following notebooks read: captions in order, scenes if they are
-# known, and where the files lie.
 
-
-# %%
 def as_group(one):
     members = [cards[k] for k in one.members]
     scenes = tuple(card.scene for card in members)

@@ -471,10 +471,11 @@ print(f"of {len(so_far[-1].turns)} turns, {len(kept_turns)} fit into {tight} col
 #
 # Here is the chat. Add a postcard or upload a picture of your own, write, and press *Send*. A picture stands in your
 # message where you add it: what you wrote before comes before it. *Undo* gives your last message back to you, to say
-# it otherwise.
+# it otherwise. The answer grows while it is written, and *Stop* ends it there. Below, you can put a postcard together,
+# change anything that was said or drawn (the old conversation stays as a branch), and look inside the last reply.
 
 # %% tags=["widget"]
-chat_view = ChatView(Conversation(assistant), cards)
+chat_view = ChatView(Conversation(assistant), cards, background=True)
 display(chat_view.tree)
 
 # %% [markdown]
