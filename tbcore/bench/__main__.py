@@ -20,7 +20,8 @@ from tbcore.bench.compose import write_items
 from tbcore.bench.controls import ExactPainter, Paints
 from tbcore.bench.items import ITEMS_FILE, SUITES, load_items
 from tbcore.bench.report import read_results, seeds_table, table, write_results
-from tbcore.bench.suite import Make, beside, evaluate, faults, model_rows, reference_rows
+from tbcore.bench.runner import BATCH
+from tbcore.bench.suite import Make, already_known, beside, evaluate, faults, model_rows, reference_rows
 from tbcore.errors import TbcoreError
 from tbcore.store import write_text
 
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     runs.add_argument("--endpoint", default="", help="base URL of a chat endpoint that sees pictures")
     runs.add_argument("--endpoint-model", default="", help="its name for the model")
     runs.add_argument("--limit", type=int, help="only so many conversations")
-    runs.add_argument("--batch", type=int, default=48, help="conversations asked at once")
+    runs.add_argument("--batch", type=int, default=BATCH, help="conversations asked at once")
     runs.add_argument("--painter-steps", type=int, default=16, help="0: draw exactly instead")
     runs.add_argument("--no-controls", action="store_true", help="the model alone, without its blind row and others")
     runs.add_argument("--faults", action="store_true", help="fault attribution also in the small suite")
@@ -60,7 +61,7 @@ def _maker(options: argparse.Namespace) -> Make | None:
         from tbcore.bench.mim import MIMContestant, load_model
 
         model, processor = load_model(options.model)
-        return lambda draws: MIMContestant(model, processor, draws)
+        return MIMContestant(model, processor, ExactPainter()).drawing_with
     if options.endpoint or options.endpoint_model:
         from tbcore.bench.chat import ChatContestant
         from tbcore.chat.endpoint import OpenAICompatible
@@ -87,12 +88,13 @@ def _run(options: argparse.Namespace) -> None:
     def watch(row: str, done: int, total: int) -> None:
         _say(f"{row}: {done} of {total} replies")
 
-    results, _ = evaluate(
+    results, outcomes = evaluate(
         [*models, *rows], items, options.out / "replies", batch=options.batch, settings=settings, watch=watch
     )
     if make is not None and (options.suite == "full" or options.faults):
         place = options.out / "replies" / "faults"
-        results += faults(items, make, painter or ExactPainter(), place, batch=options.batch)
+        known = already_known(outcomes, models[0].name)
+        results += faults(items, make, painter or ExactPainter(), place, known=known, batch=options.batch)
     full = options.suite == "full"
     results += beside(models[0] if models and full else None, n=300 if full else 100)
     write_results(options.out / "results.json", results)

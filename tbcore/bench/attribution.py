@@ -19,7 +19,7 @@ from tbcore.bench.contestants import Contestant
 from tbcore.bench.controls import ExactPainter, Oracle, Paints, Told
 from tbcore.bench.items import Item
 from tbcore.bench.outcomes import Outcome, read_outcomes
-from tbcore.bench.runner import run
+from tbcore.bench.runner import BATCH, run
 from tbcore.errors import InputError
 
 __all__ = [
@@ -73,8 +73,9 @@ def score_combinations(
     painter: Paints,
     score: Callable[[Sequence[Outcome]], Fraction],
     *,
+    known: Mapping[Repaired, Sequence[Outcome]] | None = None,
     folder: Path | str | None = None,
-    batch: int = 48,
+    batch: int = BATCH,
 ) -> dict[Repaired, Fraction]:
     """Hold the conversations with all eight combinations and score each.
 
@@ -83,18 +84,35 @@ def score_combinations(
         make: puts the contestant together with a painter.
         painter: the real one.
         score: a share from 0 to 1, such as `turns_right`.
+        known: combinations whose outcomes are there already, for these conversations or more.
         folder: where the replies of each combination are kept.
         batch: conversations asked at once.
+
+    Raises:
+        InputError: the known outcomes lack a conversation.
     """
     scores: dict[Repaired, Fraction] = {}
     for chosen in combos():
         if "writer" in chosen and "viewer" in chosen:  # the same replies as without the viewer
             scores[chosen] = scores[chosen - {"viewer"}]
             continue
+        if known is not None and chosen in known:
+            scores[chosen] = score(_of_items(items, known[chosen]))
+            continue
         place = None if folder is None else Path(folder) / ("repaired " + " ".join(sorted(chosen))).strip()
         replies = run(items, repaired(items, make, painter, chosen), place, batch=batch)
         scores[chosen] = score(read_outcomes(items, replies))
     return scores
+
+
+def _of_items(items: Sequence[Item], outcomes: Sequence[Outcome]) -> list[Outcome]:
+    names = {item.id for item in items}
+    if missing := sorted(names - {one.item for one in outcomes}):
+        raise InputError(
+            f"score_combinations: the known outcomes lack {len(missing)} conversations, the first is {missing[0]!r}. "
+            "Leave the combination out; it is run then."
+        )
+    return [one for one in outcomes if one.item in names]
 
 
 def turns_right(outcomes: Sequence[Outcome]) -> Fraction:
@@ -130,15 +148,16 @@ def attribute(
     make: Callable[[Paints], Contestant],
     painter: Paints,
     *,
+    known: Mapping[Repaired, Sequence[Outcome]] | None = None,
     folder: Path | str | None = None,
-    batch: int = 48,
+    batch: int = BATCH,
 ) -> dict[str, dict[str, float]]:
-    """Scores and shares over all replies, in shares from 0 to 1.
+    """Scores and shares over all replies, in shares from 0 to 1; the arguments are those of `score_combinations`.
 
     Returns:
         "scores": repaired modules, joined by "+", "" for none -> share of right replies; "shares": module -> its part
         of what is missing.
     """
-    scores = score_combinations(items, make, painter, turns_right, folder=folder, batch=batch)
+    scores = score_combinations(items, make, painter, turns_right, known=known, folder=folder, batch=batch)
     named = {"+".join(name for name in MODULES if name in chosen): float(score) for chosen, score in scores.items()}
     return {"scores": named, "shares": {module: float(part) for module, part in shares(scores).items()}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -35,7 +36,8 @@ class MIMContestant:
         settings: lengths, sampling, seed; None: always the likeliest token.
         name: for tables.
 
-    Conversations of like length are written together, and each picture is looked at once.
+    Each picture is looked at once. What was answered once without drawing is not written again for the same history:
+    a run with another painter, see `drawing_with`, differs from this one only after its first drawing.
     """
 
     def __init__(
@@ -52,21 +54,41 @@ class MIMContestant:
         self.model, self.processor, self.painter, self.name = model, processor, painter, name
         self.settings = settings or DecodeSettings()
         self._features: dict[bytes, Tensor] = {}
+        self._said: dict[str, Answer] = {}
+
+    def drawing_with(self, painter: Paints, name: str | None = None) -> MIMContestant:
+        """The same model with another painter; both remember what either has seen and said.
+
+        Args:
+            painter: draws the captions.
+            name: for tables; None: the same.
+        """
+        other = MIMContestant(self.model, self.processor, painter, settings=self.settings, name=name or self.name)
+        other._features, other._said = self._features, self._said
+        return other
 
     def answer(self, conversations: Sequence[Sofar]) -> list[Answer]:
         """What the model says and draws next; another painting seed in each exchange."""
         from tbcore.model.decode import generate
 
-        answers: dict[int, Answer] = {}
+        keys = [self._key(one) for one in conversations]
+        answers = {k: self._said[key] for k, key in enumerate(keys) if key in self._said}
         for number in sorted({one.number for one in conversations}):
-            rows = [k for k, one in enumerate(conversations) if one.number == number]
+            rows = [k for k, one in enumerate(conversations) if one.number == number and k not in answers]
             prompts = [self._prompt(conversations[k]) for k in rows]
             settings = replace(self.settings, seed=self.settings.seed + 100 * number)
             replies = generate(self.model, self.processor.layout, prompts, painter=self.painter, settings=settings)
             for k, reply in zip(rows, replies, strict=True):
                 parts = [part if isinstance(part, str) else Drawing(part.caption, part.picture) for part in reply.parts]
                 answers[k] = Answer(tuple(parts))
+                if not reply.drawings and not settings.sampling:
+                    self._said[keys[k]] = answers[k]
         return [answers[k] for k in range(len(conversations))]
+
+    def _key(self, sofar: Sofar) -> str:
+        """What a reply without a drawing depends on."""
+        told = repr((sofar.number, sofar.turns, sofar.captions, self.settings)).encode()
+        return hashlib.sha256(b"".join([told, *(picture.tobytes() for picture in sofar.pictures)])).hexdigest()
 
     def _prompt(self, sofar: Sofar) -> Prompt:
         from tbcore.model.decode import Prompt

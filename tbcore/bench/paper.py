@@ -105,7 +105,7 @@ def _drawn(group: PictureGroup) -> NDArray[np.uint8]:
 
 
 def ask_recorded(
-    recordings: Sequence[tuple[Dialogue, NDArray[np.uint8]]], contestant: Contestant, *, batch: int = 48
+    recordings: Sequence[tuple[Dialogue, NDArray[np.uint8]]], contestant: Contestant, *, batch: int = 16
 ) -> list[Compared]:
     """Ask for every reply of the assistant after the recorded history; failed replies stay, with their reason."""
     waiting: list[tuple[Sofar, str, tuple[NDArray[np.uint8], ...]]] = []

@@ -29,7 +29,10 @@ from tbcore.records import Part, Picture, Turn
 from tbcore.store import read_json, write_json
 from tbcore.world.render import SIZE, render
 
-__all__ = ["NO_ANSWER", "Replies", "items_hash", "read_replies", "run"]
+__all__ = ["BATCH", "NO_ANSWER", "Replies", "items_hash", "read_replies", "run"]
+
+BATCH = 16
+"""Conversations asked at once: from about here on a processor computes no faster, but pads more."""
 
 NO_ANSWER = "(no answer)"
 """What stands in the history where a reply failed or was empty."""
@@ -66,6 +69,11 @@ class _Talk:
         self.references.append(None if meant is None else meant.index)
         return Picture(len(self.pictures) - 1)
 
+    @property
+    def size(self) -> int:
+        """How much there is to read, roughly: characters, a picture as many as a caption."""
+        return sum(len(part) if isinstance(part, str) else 64 for turn in self.turns for part in turn.parts)
+
     def sofar(self, number: int) -> Sofar:
         """What the contestant gets."""
         known = tuple(self.captions), tuple(self.references)
@@ -90,7 +98,7 @@ def run(
     contestant: Contestant,
     folder: Path | str | None = None,
     *,
-    batch: int = 48,
+    batch: int = BATCH,
     settings: Mapping[str, Any] | None = None,
     watch: Callable[[int, int], None] | None = None,
 ) -> Replies:
@@ -100,7 +108,8 @@ def run(
         items: the conversations.
         contestant: answers.
         folder: where replies are kept; a run that was begun there goes on. None: nothing is kept.
-        batch: most conversations that are asked at once.
+        batch: most conversations that are asked at once; those of like length are asked together, since a batch is as
+            slow as its longest.
         settings: what else decides the replies, such as a seed; a folder holds one setting only.
         watch: called with the number of replies so far and their total.
 
@@ -116,6 +125,7 @@ def run(
         for talk in open_now:
             talk.ask(number)
         waiting = [talk for talk in open_now if (talk.item.id, number) not in replies]
+        waiting.sort(key=lambda talk: talk.size)
         for start in range(0, len(waiting), batch):
             fresh = _round(contestant, waiting[start : start + batch], number)
             replies.update(fresh)

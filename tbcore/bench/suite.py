@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from tbcore.bench.metrics.table import measure_all
 from tbcore.bench.outcomes import Outcome, read_outcomes
 from tbcore.bench.reading import reader_accuracy
 from tbcore.bench.report import Result
-from tbcore.bench.runner import run
+from tbcore.bench.runner import BATCH, run
 from tbcore.seeds import stream
 from tbcore.world.scenes import sample_scene
 
-__all__ = ["beside", "evaluate", "faults", "model_rows", "reference_rows"]
+__all__ = ["already_known", "beside", "evaluate", "faults", "model_rows", "reference_rows"]
 
 Make = Callable[[Paints], Contestant]
 
@@ -63,7 +63,7 @@ def evaluate(
     items: Sequence[Item],
     folder: Path | str,
     *,
-    batch: int = 48,
+    batch: int = BATCH,
     settings: dict[str, Any] | None = None,
     watch: Callable[[str, int, int], None] | None = None,
 ) -> tuple[list[Result], dict[str, list[Outcome]]]:
@@ -90,9 +90,33 @@ def evaluate(
     return results, outcomes
 
 
-def faults(items: Sequence[Item], make: Make, painter: Paints, folder: Path | str, *, batch: int = 48) -> list[Result]:
+def already_known(outcomes: Mapping[str, list[Outcome]], name: str) -> dict[frozenset[str], list[Outcome]]:
+    """Which combinations of repaired modules the rows of `evaluate` have shown already.
+
+    Args:
+        outcomes: by row.
+        name: of the model's row.
+    """
+    rows = {
+        name: (),
+        f"{name}, exact painter": ("painter",),
+        "oracle words, real painter": ("writer",),
+        "all oracle": ("writer", "painter"),
+    }
+    return {frozenset(repaired): outcomes[row] for row, repaired in rows.items() if row in outcomes}
+
+
+def faults(
+    items: Sequence[Item],
+    make: Make,
+    painter: Paints,
+    folder: Path | str,
+    *,
+    known: Mapping[frozenset[str], Sequence[Outcome]] | None = None,
+    batch: int = BATCH,
+) -> list[Result]:
     """Eight combinations and three shares, as results of the rows "repaired ..." and "fault: ..."."""
-    found = attribute(items, make, painter, folder=folder, batch=batch)
+    found = attribute(items, make, painter, known=known, folder=folder, batch=batch)
     n = sum(len(item.exchanges) for item in items)
     rows = [(f"repaired: {name or 'nothing'}", value) for name, value in found["scores"].items()]
     rows += [(f"fault: {name}", value) for name, value in found["shares"].items()]

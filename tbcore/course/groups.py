@@ -52,9 +52,7 @@ def more_postcard_groups() -> list[PictureGroup]:
     They stand after all others, so that what was asked for the first 82 stays what it was.
     """
     held_out = {10: "val", 11: "test", 22: "val", 23: "test"}
-    return [
-        _group(topic, PER_TOPIC + k, held_out.get(k, "train")) for k in range(MORE_PER_TOPIC) for topic in TOPICS
-    ]
+    return [_group(topic, PER_TOPIC + k, held_out.get(k, "train")) for k in range(MORE_PER_TOPIC) for topic in TOPICS]
 
 
 def _group(topic: str, number: int, split: str) -> PictureGroup:

@@ -13,13 +13,14 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
+from tbcore.errors import InputError
 from tbcore.model.painter.pipeline import PostcardPipeline, load_painter
 from tbcore.model.trained_reader import TrainedReader, load_trained_reader
 from tbcore.seeds import stream
@@ -38,9 +39,25 @@ from tbcore.world.scenes import Scene, sample_scene
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["check_painter", "check_reader", "check_tower", "confusions", "main", "noisy", "paint_scenes", "trade_off"]
+__all__ = [
+    "SCORES_BEGIN",
+    "SCORES_END",
+    "check_painter",
+    "check_reader",
+    "check_tower",
+    "confusions",
+    "main",
+    "noisy",
+    "paint_scenes",
+    "score_table",
+    "trade_off",
+    "write_card",
+]
 
 log = logging.getLogger(__name__)
+
+SCORES_BEGIN = "<!-- scores: written by make check-zoo -->"
+SCORES_END = "<!-- end of scores -->"
 
 Rows = dict[str, dict[str, float]]
 
@@ -196,8 +213,32 @@ def check_painter(pipeline: PostcardPipeline, *, n: int = 200, seed: int = 0) ->
     return rows, np.concatenate(drawn)
 
 
+def score_table(rows: Mapping[str, Mapping[str, float]]) -> str:
+    """The rows as a Markdown table: shares in percent, seconds as they are."""
+    lines = ["| what | value | 95 % interval | n |", "|---|---|---|---|"]
+    for name, row in rows.items():
+        form = "{:.2f} s" if "seconds" in name else "{:.1%}"
+        value, low, high = (form.format(row[key]) for key in ("value", "low", "high"))
+        lines.append(f"| `{name}` | {value} | {low} to {high} | {row['n']:.0f} |")
+    return "\n".join(lines)
+
+
+def write_card(card: Path, table: str) -> None:
+    """Put the table between the two score marks of the model card.
+
+    Raises:
+        InputError: the card lacks a mark.
+    """
+    text = card.read_text(encoding="utf-8")
+    before, begin, rest = text.partition(SCORES_BEGIN)
+    _, end, after = rest.partition(SCORES_END)
+    if not begin or not end:
+        raise InputError(f"{card}: the lines {SCORES_BEGIN!r} and {SCORES_END!r} must stand in it; restore them")
+    write_bytes(card, f"{before}{begin}\n\n{table}\n\n{end}{after}".encode())
+
+
 def main() -> None:
-    """Print and write all rows."""
+    """Print and write all rows, and the model card's table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--painter", type=Path, help="another painter's folder than the shipped one")
     parser.add_argument("--n", type=int, default=200, help="captions per number of things")
@@ -216,6 +257,8 @@ def main() -> None:
         confusions(disturbed(render_many(scenes), stream(args.seed, "blur")), scenes).most_common(8),
     )
     weights = json.loads((ZOO / "hashes.json").read_text(encoding="utf-8"))
+    if args.painter is None and args.out == ZOO / "scores.json":
+        write_card(ZOO / "README.md", score_table(rows))
     written = {"rows": rows, "sampling": {"steps": 16, "guidance": 2.0}, "weights": weights}
     write_bytes(args.out, (json.dumps(written, indent=1) + "\n").encode())
     log.info("written to %s after %.0f s", args.out, time.monotonic() - started)

@@ -58,7 +58,7 @@ class Seen:
         table = self._table
         while True:
             place = slot * _DIGEST
-            there = table[place : place + _DIGEST]
+            there = bytes(table[place : place + _DIGEST])
             if there == digest:
                 return place, True
             if there == _EMPTY:

@@ -153,7 +153,8 @@ def _read(kind: type[Any], path: Path) -> Any:
     """Load one part; diffusers draws lacking weights at random and only warns, so they are asked for here."""
     if not issubclass(kind, ModelMixin):
         return kind.from_pretrained(path)
-    part, told = kind.from_pretrained(path, output_loading_info=True)
+    loaded: Any = kind.from_pretrained(path, output_loading_info=True)
+    part, told = loaded
     if told["missing_keys"] or told["unexpected_keys"]:
         raise ValueError(f"weights lack {told['missing_keys']} and have {told['unexpected_keys']} too many")
     return part
