@@ -26,7 +26,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-model starter costs lock doctor clean
+.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-model starter standing costs lock doctor clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -96,6 +96,9 @@ check-zoo: $(VENV)/.ready-run  ## measure the shipped parts; writes tbcore/weigh
 
 starter: $(VENV)/.ready-run  ## copy small results of a laptop run into the package, for readers who start in the middle
 	@$(BIN)/python -m tbcore.course.starter --run-dir runs/$(PROFILE)
+
+standing: $(VENV)/.ready-run  ## write the README table from the numbers of a finished run
+	@$(BIN)/python -m tbcore.course.standing --run-dir runs/$(PROFILE)
 
 costs: $(VENV)/.ready-run  ## harvest time and memory of finished runs into notebooks/costs.json
 	@$(BIN)/python -m tbcore.course.costs --run-dir runs/$(PROFILE)
