@@ -17,7 +17,8 @@ from tbcore.store import read_json, write_json, write_text
 
 __all__ = ["BEGIN", "END", "ROWS", "harvest", "main", "standing_table", "with_table"]
 
-BEGIN, END = "<!-- standing: written by `make standing` -->", "<!-- end of standing -->"
+BEGIN = "<!-- standing: written by `make standing` -->"
+END = "<!-- end of standing -->"
 
 ROWS: dict[str, tuple[str, str]] = {
     "chain.minutes": ("minutes on two cores", ".1f"),

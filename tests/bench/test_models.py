@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -16,6 +18,7 @@ from tbcore.bench.runner import run
 from tbcore.chat.messages import CallError, PictureBytes, Reply
 from tbcore.chat.scripted import ScriptedTeacher
 from tbcore.errors import InputError, MissingFileError
+from tbcore.model.decode import generate
 from tbcore.records import Picture, Turn
 from tbcore.world.reader import read
 from tbcore.world.render import render
@@ -46,6 +49,28 @@ def test_our_model_runs_through_the_benchmark_and_blind(tiny):
     for one in (contestant, Blind(contestant)):
         replies = run(items, one)
         assert [answer.failure for answer in replies.values()] == [""] * len(replies)
+
+
+def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monkeypatch):
+    model, processor = tiny
+    first = MIMContestant(model, processor, ExactPainter())
+    second = first.drawing_with(ExactPainter(), name="again")
+    ones = [asked(Picture(0), " what is it?"), asked("and ", Picture(0)), asked("draw a fox", captions=())]
+    said = first.answer(ones)
+    written = []
+
+    def spy(model, layout, prompts, **more):
+        written.extend(prompts)
+        return generate(model, layout, prompts, **more)
+
+    monkeypatch.setattr("tbcore.model.decode.generate", spy)
+    again = second.answer(ones)
+    assert (first.name, second.name) == ("MIM", "again")
+    assert [answer.text for answer in again] == [answer.text for answer in said]
+    assert len(written) == sum(bool(answer.drawings) for answer in said)  # only what draws is written again
+    blind = second.answer([replace(ones[0], pictures=(np.zeros_like(PICTURE),))])
+    assert len(blind) == 1
+    assert len(written) == 1 + sum(bool(answer.drawings) for answer in said)  # another picture is another history
 
 
 def test_no_checkpoint_is_said_plainly(tmp_path):

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 import pytest
 
-from tbcore.bench import suite
-from tbcore.bench.attribution import MODULES, combos, repaired, score_combinations, shares, turns_right
 from tbcore.bench.contestants import Answer, Drawing
 from tbcore.bench.controls import (
     AlwaysDraw,
@@ -223,63 +219,27 @@ def test_exact_painter_draws_captions_and_nothing_else():
     assert (drawn[1] == 128).all()
 
 
-class Smear:
-    """A painter that forgets frames."""
+class Measuring:
+    """Remembers how long the histories of each batch were."""
 
-    def paint(self, captions, seeds):
-        return ExactPainter().paint([text.split(", in a")[0] for text in captions], seeds)
+    name = "measuring"
 
-
-class Shy:
-    """Draws its wish rightly and answers no questions."""
-
-    name = "shy"
-
-    def __init__(self, painter):
-        self.painter = painter
+    def __init__(self):
+        self.batches = []
 
     def answer(self, conversations):
-        return [
-            Answer(
-                tuple(
-                    Drawing(p.caption, self.painter.paint([p.caption], [0])[0]) if isinstance(p, Drawing) else p
-                    for p in one.parts
-                )
-            )
-            for one in CopyCaption().answer(conversations)
-        ]
+        self.batches.append([sum(len(turn.text) + 64 * len(turn.pictures) for turn in c.turns) for c in conversations])
+        return [Answer(("Yes.",)) for _ in conversations]
 
 
-def test_shares_add_up_exactly(few):
-    scores = score_combinations(few, Shy, Smear(), turns_right)
-    assert set(scores) == set(combos())
-    assert scores[frozenset(MODULES)] == 1
-    found = shares(scores)
-    assert sum(found.values()) == 1 - scores[frozenset()]  # fractions: no rounding
-    assert found["writer"] > 0
-    assert found["painter"] > 0  # some wishes have a frame
-
-
-def test_shares_follow_the_six_orders():
-    alone = {
-        frozenset(): Fraction(1, 10),
-        frozenset({"painter"}): Fraction(1, 2),
-        frozenset({"writer"}): Fraction(1, 10),
-    }
-    alone[frozenset({"viewer"})] = Fraction(1, 10)
-    pairs = {frozenset(pair): Fraction(1, 2) for pair in (("painter", "writer"), ("painter", "viewer"))}
-    scores = {**alone, **pairs, frozenset({"viewer", "writer"}): Fraction(1, 10), frozenset(MODULES): Fraction(1)}
-    # viewer and writer gain 1/2 only when both are repaired and the painter is: each is last of all in 2 of 6 orders
-    # (second of the two in half of the orders), the painter is last after both in 2 of 6.
-    found = shares(scores)
-    assert found == {"viewer": Fraction(1, 6), "writer": Fraction(1, 6), "painter": Fraction(17, 30)}
-    with pytest.raises(InputError, match="missing are"):
-        shares({frozenset(): Fraction(0)})
-
-
-def test_unknown_module_cannot_be_repaired(few):
-    with pytest.raises(InputError, match="'ear'"):
-        repaired(few, Shy, Smear(), ["ear"])
+def test_conversations_of_like_length_are_asked_together():
+    items = load_items("lite")
+    asked = Measuring()
+    run(items, asked, batch=12)
+    first = asked.batches[: -(-len(items) // 12)]
+    flat = [size for batch in first for size in batch]
+    assert flat == sorted(flat)
+    assert [len(batch) for batch in first] == [12] * 5
 
 
 def test_drift_of_a_perfect_cycle_and_of_a_forgetful_one():
@@ -292,12 +252,3 @@ def test_reader_is_right_on_clean_pictures():
     clean, noisy = reader_accuracy(40)
     assert (clean.value, clean.n) == (1.0, 40)
     assert noisy.value >= 0.95
-
-
-def test_rows_of_a_suite_have_names_of_their_own(few, tmp_path):
-    rows = [*suite.reference_rows(few, Smear()), *suite.model_rows(Shy, Smear(), few)]
-    assert len({row.name for row in rows}) == len(rows) == 10
-    results, outcomes = suite.evaluate(rows[:1], few, tmp_path)
-    assert set(outcomes) == {"all oracle"}
-    assert {r.measure.value for r in results if r.measure.metric == "turn_em"} == {1.0}
-    assert len(suite.faults(few[:2], Shy, Smear(), tmp_path / "faults")) == 11
