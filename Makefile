@@ -98,6 +98,7 @@ starter: $(VENV)/.ready-run  ## copy small results of a laptop run into the pack
 	@$(BIN)/python -m tbcore.course.starter --run-dir runs/$(PROFILE)
 
 standing: $(VENV)/.ready-run  ## write the README table from the numbers of a finished run
+	@$(BIN)/python -m tbcore.course.recorded_card
 	@$(BIN)/python -m tbcore.course.standing --run-dir runs/$(PROFILE)
 
 costs: $(VENV)/.ready-run  ## harvest time and memory of finished runs into notebooks/costs.json

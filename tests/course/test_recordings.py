@@ -6,6 +6,7 @@ import pytest
 
 from tbcore.chat.messages import ordered_caption_hash
 from tbcore.course.labels import LABELLED_ON, RATERS, recorded_candidates, shipped_labels
+from tbcore.course.recorded_card import CARD, card_numbers, card_table
 from tbcore.course.recordings import (
     LABELS_FILE,
     groups_for,
@@ -17,6 +18,7 @@ from tbcore.course.recordings import (
     requests_for,
     with_pictures,
 )
+from tbcore.course.standing import with_table
 from tbcore.data.filter import funnel, judge_all
 from tbcore.data.prompt import CANARY, SECTIONS
 from tbcore.data.refine import latest, read_labels
@@ -106,3 +108,16 @@ def test_shipped_labels_are_what_the_simulated_raters_say():
     assert {label.time for label in labels} == {LABELLED_ON}
     assert all(label.rater.startswith("simulated") for label in labels)
     assert len(latest(labels)) == len(RATERS) * len(RECORDINGS)
+
+
+def test_the_card_says_what_the_conversations_are_like():
+    text = CARD.read_text("utf-8")
+    assert with_table(text, card_table()) == text
+
+
+def test_the_conversations_are_many_and_various():
+    numbers = card_numbers()
+    assert len(RECORDINGS) >= 300
+    assert float(numbers["commonest opening of 3 words"].rstrip("%")) <= 5
+    assert int(numbers["most conversations that share 8 words in a row"]) <= 3
+    assert int(numbers["with a picture by Assistant, by Human"].split("%")[0]) >= 40
