@@ -625,5 +625,5 @@ step.close()
 #
 # ## What comes next
 #
-# Notebook 08 measures what you have just felt. Its `conversation.json` and `twin.html` are yours to keep. Go back to notebook
-# 01 with `pairs` set to a folder of your own pictures, and see which topics emerge there.
+# Notebook 08 measures what you have just felt. Its `conversation.json` and `twin.html` are yours to keep. Go back to
+# notebook 01 with `pairs` set to a folder of your own pictures, and see which topics emerge there.
