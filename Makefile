@@ -26,7 +26,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-model starter standing costs lock doctor clean
+.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-model demo test-browser starter standing costs lock doctor clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -90,6 +90,16 @@ bench-demo: $(VENV)/.ready-test  ## time the demo's server with a trained model;
 
 bench: $(VENV)/.ready-run  ## PostcardBench on the trained model of this profile; writes runs/bench/results.json
 	@$(BIN)/python -m tbcore.bench run --suite lite --model runs/$(PROFILE)/06_training/checkpoint --out runs/bench $(ARGS)
+
+$(VENV)/.ready-browser: $(VENV)/.ready-test
+	@$(PIP) install --quiet $(PIP_ARGS) --constraint constraints.txt --editable '.[notebooks,data,serve,browser,dev]'
+	@touch $@
+
+demo: $(VENV)/.ready-browser  ## open notebook 07 as a web page (after make run)
+	@$(BIN)/voila notebooks/07_interactive_demo.ipynb
+
+test-browser: $(VENV)/.ready-browser  ## the chat in a real browser; needs Chromium (TBCORE_CHROMIUM names another path)
+	@$(BIN)/python -m pytest -m browser tests/demo/test_browser.py $(ARGS)
 
 check-zoo: $(VENV)/.ready-run  ## measure the shipped parts; writes tbcore/weights/zoo/scores.json (minutes)
 	@$(BIN)/python -m tbcore.train.check_zoo $(ARGS)
