@@ -65,7 +65,9 @@ def wilson(right: int, total: int) -> Share:
     z, share = 1.959964, right / total
     centre = (share + z * z / (2 * total)) / (1 + z * z / total)
     reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    return Share(right, total, share, max(0.0, centre - reach) if right else 0.0, min(1.0, centre + reach))
+    low = max(0.0, centre - reach) if right else 0.0
+    high = min(1.0, centre + reach) if right < total else 1.0  # exactly, whatever the rounding
+    return Share(right, total, share, low, high)
 
 
 def blank_pictures(count: int, *, size: int = 64, grey: int = 128) -> NDArray[np.uint8]:
