@@ -12,11 +12,17 @@ __all__ = ["Gate", "Pass"]
 
 
 class Gate:
-    """Use as `async with gate.of(order): ...`; everything happens in one event loop."""
+    """Use as `async with gate.of(order): ...`; everything happens in one event loop.
 
-    def __init__(self, pace: Pace) -> None:
+    Args:
+        pace: says how many may be inside.
+        spare: how many more than that.
+    """
+
+    def __init__(self, pace: Pace, spare: int = 0) -> None:
         self.pace = pace
         self.inside = 0
+        self._spare = spare
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._count = 0
         self._alarm: asyncio.TimerHandle | None = None
@@ -58,7 +64,7 @@ class Gate:
     def admit(self) -> None:
         """Let in as many as may go; called whenever the pace may have changed."""
         loop = asyncio.get_running_loop()
-        while self._waiting and self.inside < self.pace.room:
+        while self._waiting and self.inside < self.pace.room + self._spare:
             pause = self.pace.not_before - loop.time()
             if pause > 0:
                 if self._alarm is None:

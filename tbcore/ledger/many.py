@@ -30,6 +30,7 @@ _BILLED: frozenset[CallFailure] = frozenset({"ambiguous", "unreadable"})
 _ENDS_THE_RUN: CallFailure = "forbidden"
 _ENDS_THE_CALL: CallFailure = "rejected"
 _LOOKAHEAD = 16
+_AHEAD = 8
 
 
 class ManyCaller:
@@ -135,6 +136,9 @@ class _Run:
         self._pay_again = pay_again
         self._known_before = sum(journal.counts().values()) > 0
         self._gate = Gate(pace)
+        # The next few calls are committed as sent while others are still on the network, or each would keep its
+        # place there empty for as long as the disk takes.
+        self._anteroom = Gate(pace, spare=pace.rules.most // _AHEAD)
         self._beside = ThreadPoolExecutor(1, thread_name_prefix="journal")
         self._commits = Commits(journal, self._beside)
         self._same: dict[str, asyncio.Future[Answer]] = {}
@@ -157,12 +161,16 @@ class _Run:
         self._beside.shutdown()
 
     async def _finish(self, cancel: bool) -> None:
-        self._gate.close(_StoppedError("the run has ended"))
+        self._close(_StoppedError("the run has ended"))
         for task in self._tasks:
             if cancel:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._client.aclose()
+
+    def _close(self, why: Exception) -> None:
+        self._anteroom.close(why)
+        self._gate.close(why)
 
     def _start(self, number: int, call: Call) -> None:
         task = self._loop.create_task(self._deliver(number, call))
@@ -176,7 +184,7 @@ class _Run:
                 answer = await self._ask(number, call, with_more_room(call.params))
         except Exception as error:
             # Whatever ends one call this way ends the run: it is raised where the answers are read.
-            self._gate.close(error)
+            self._close(error)
             self.finished.put((number, error))
         else:
             self.finished.put((number, answer))
@@ -215,9 +223,13 @@ class _Run:
             return number
 
         while True:
-            async with self._gate.of(order):
+            async with self._anteroom.of(order):
                 number = await self._commits.reserve(claim)
-                reply, wait = await self._send(call, params, key, number)
+                await self._let_out(order, key, number)
+                try:
+                    reply, wait = await self._send(call, params, key, number)
+                finally:
+                    self._gate.leave()
             if isinstance(reply, Reply):
                 await self._commits.write(lambda: self._journal.settle(key, number, reply))  # noqa: B023 - awaited here
                 return Answer(key, reply)
@@ -229,6 +241,17 @@ class _Run:
             if self._given_up(reply.kind, failures):
                 return Answer(key, None, reply.kind, str(reply))
             await asyncio.sleep(wait)
+
+    async def _let_out(self, order: int, key: str, number: int) -> None:
+        """Wait for room on the network; a call that never gets it is noted as one that cost nothing."""
+        try:
+            await self._gate.enter(order)
+        except BaseException as error:
+            problem, detail = "not_sent", str(error)
+            await self._commits.write(
+                lambda: self._journal.fail(key, number, problem=problem, detail=detail, billed=False)
+            )
+            raise
 
     async def _send(self, call: Call, params: Params, key: str, number: int) -> tuple[Reply | CallError, float]:
         """One try on the network; the pace learns from it before the gate lets the next call out."""

@@ -50,8 +50,12 @@ def overhead(n_calls: int, rounds: int) -> dict[str, float]:
         _ours(url, AT_ONCE, "warm", Path(folder))
         pairs = []
         for turn in range(rounds):
-            bare = asyncio.run(_bare(url, n_calls, f"b{turn}"))
-            pairs.append((bare, _ours(url, n_calls, f"o{turn}", Path(folder))))
+            if turn % 2:  # who goes second meets a server and a disk that the first has warmed, or tired
+                ours = _ours(url, n_calls, f"o{turn}", Path(folder))
+                pairs.append((asyncio.run(_bare(url, n_calls, f"b{turn}")), ours))
+            else:
+                bare = asyncio.run(_bare(url, n_calls, f"b{turn}"))
+                pairs.append((bare, _ours(url, n_calls, f"o{turn}", Path(folder))))
     shares = [bare[0] / ours[0] for bare, ours in pairs]
     extras = [(ours[1] - bare[1]) / n_calls * 1e3 for bare, ours in pairs]
     return {
@@ -116,5 +120,7 @@ def _server() -> Iterator[str]:
     command = [sys.executable, "-m", "tests.serving.teacher", "--latency-s", str(LATENCY_S)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
-        yield server.stdout.readline().strip()
-        server.kill()
+        try:
+            yield server.stdout.readline().strip()
+        finally:
+            server.kill()  # Popen waits for its program on the way out, also after an error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from tbcore.chat.messages import CallError, Message, Params
 from tbcore.errors import BudgetError
 from tbcore.ledger.budget import Budget, worst_case
 from tbcore.ledger.caller import Answer, Call
-from tbcore.ledger.journal import Journal
+from tbcore.ledger.journal import Journal, call_key
 from tbcore.ledger.many import ManyCaller
 from tbcore.ledger.pace import CircuitOpenError, PaceRules
 from tbcore.ledger.report import dead_letters, standing, write_dead_letters
@@ -214,6 +215,54 @@ def test_an_early_end_waits_for_calls_under_way(tmp_path: Path) -> None:
         answers.close()
         assert journal.counts()["sent"] == 0
         assert journal.counts()["done"] == len(teacher.billed) < 50
+
+
+class Sent(Journal):
+    """Counts the calls that are marked as sent and not yet settled, and waits for the disk as a slow one would."""
+
+    now = most = 0
+
+    def mark_sent(self, key: str, number: int) -> None:
+        super().mark_sent(key, number)
+        self.now += 1
+        self.most = max(self.most, self.now)
+
+    def settle(self, key: str, number: int, reply: Any) -> None:
+        super().settle(key, number, reply)
+        self.now -= 1
+
+    def commit(self) -> None:
+        time.sleep(0.01)
+        super().commit()
+
+
+def test_the_next_few_calls_wait_for_the_disk_while_others_are_on_the_network(tmp_path: Path) -> None:
+    plan: Plan = lambda body, seen: Act(delay_s=0.1)  # noqa: E731
+    with serving(plan) as teacher, Sent(tmp_path / "l.sqlite") as journal:
+        client = AsyncOpenAICompatible("tiny", base_url=teacher.url)
+        found = list(ManyCaller(client, journal, rules=PaceRules(most=16, slow=1000.0)).answers(calls(96)))
+        assert [one.number for one in found] == list(range(96))
+        assert teacher.peak == 16  # as many on the network as allowed, and never more
+        assert journal.most > 16  # some were ready before there was room for them
+        counts = journal.counts()
+        assert counts.pop("done") == 96
+        assert not any(counts.values())
+
+
+def test_a_call_that_was_ready_when_the_run_ended_cost_nothing(tmp_path: Path) -> None:
+    plan: Plan = lambda body, seen: Act(delay_s=0.3)  # noqa: E731
+    with serving(plan) as teacher, Journal(tmp_path / "l.sqlite") as journal:
+        client = AsyncOpenAICompatible("tiny", base_url=teacher.url)
+        asked = calls(60)
+        answers = ManyCaller(client, journal, rules=PaceRules(most=16, slow=1000.0)).answers(iter(asked))
+        next(answers)
+        answers.close()
+        tries = [one for call in asked for one in journal.attempts(call_key(client.name, call.messages, HOW)[0])]
+        waited = [one for one in tries if one.problem == "not_sent"]
+        assert journal.counts()["sent"] == journal.counts()["ambiguous"] == 0
+        assert {one.state for one in waited} == {"failed"}
+        assert len(tries) - len(waited) == journal.counts()["done"] == len(teacher.billed)
+        assert waited
 
 
 def test_many_changes_share_a_sync_of_the_disk(tmp_path: Path) -> None:
