@@ -13,13 +13,18 @@ import os
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from tbcore.errors import InputError, MissingFileError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 __all__ = [
     "Json",
     "append_jsonl",
+    "pixel_hash",
     "read_json",
     "read_jsonl",
     "sha256_of",
@@ -112,6 +117,13 @@ def append_jsonl(path: Path | str, row: Mapping[str, Any]) -> None:
         file.write((b"\n" if torn else b"") + _line(row))
         file.flush()
         os.fsync(file.fileno())
+
+
+def pixel_hash(pixels: NDArray[np.uint8]) -> str:
+    """SHA-256 of the shape and the pixels uint8[y x 3], in hexadecimal: one picture, whatever file it lies in."""
+    digest = hashlib.sha256(f"{pixels.shape}".encode())
+    digest.update(pixels.tobytes())
+    return digest.hexdigest()
 
 
 def sha256_of(path: Path | str) -> str:

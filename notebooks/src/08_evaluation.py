@@ -48,7 +48,7 @@ from tbcore.bench.items import SPLITS, load_items
 from tbcore.bench.metrics.intervals import difference, f1, share
 from tbcore.bench.metrics.survival import half_life, survival
 from tbcore.bench.metrics.table import METRICS
-from tbcore.bench.mim import MIMContestant, load_model, shipped_painter
+from tbcore.bench.mim import MIMContestant, shipped_painter
 from tbcore.bench.outcomes import read_outcomes
 
 # %%
@@ -58,6 +58,7 @@ from tbcore.course import checks, figures, lesson, quizzes
 from tbcore.model.decode import DecodeSettings
 from tbcore.seeds import stream
 from tbcore.store import read_json, write_json
+from tbcore.train.build import load_model
 from tbcore.world.captions import caption
 from tbcore.world.render import render
 

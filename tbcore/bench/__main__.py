@@ -58,7 +58,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _maker(options: argparse.Namespace) -> Make | None:
     if options.model is not None:
-        from tbcore.bench.mim import MIMContestant, load_model
+        from tbcore.bench.mim import MIMContestant
+        from tbcore.train.build import load_model
 
         model, processor = load_model(options.model)
         return MIMContestant(model, processor, ExactPainter()).drawing_with

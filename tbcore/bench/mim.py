@@ -6,14 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from tbcore.bench.contestants import Answer, Drawing, Sofar
 from tbcore.bench.controls import Paints
-from tbcore.errors import CheckpointError, MissingFileError
-from tbcore.store import read_json
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,7 +21,7 @@ if TYPE_CHECKING:
     from tbcore.model.mim import MIMForConditionalGeneration
     from tbcore.model.processor import MIMProcessor
 
-__all__ = ["MIMContestant", "load_contestant", "load_model", "shipped_painter"]
+__all__ = ["MIMContestant", "load_contestant", "shipped_painter"]
 
 
 class MIMContestant:
@@ -117,28 +115,6 @@ def shipped_painter(steps: int = 16) -> Paints:
     return PostcardPainter(load_painter(), steps=steps)
 
 
-def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
-    """Put tower, connector and language model together as a checkpoint says, and load what was learned.
-
-    Raises:
-        MissingFileError, CheckpointError: as `tbcore.train.checkpoint.load_delta`.
-    """
-    from tbcore.model.config import MIMConfig, QFormerConfig
-    from tbcore.train.build import assemble
-    from tbcore.train.checkpoint import load_delta
-
-    place = Path(checkpoint) / "mim.json"
-    if not place.is_file():
-        raise MissingFileError(f"{place}: there is no checkpoint here. Train a model first (notebook 06).")
-    value: Any = read_json(place)
-    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
-        raise CheckpointError(f"{place}: must hold a JSON object with the field 'config'. Write it again.")
-    saved = MIMConfig(**{k: v for k, v in value["config"].items() if k != "model_type"})
-    model, processor = assemble(qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
-    load_delta(model, checkpoint)
-    return model.eval(), processor
-
-
 def load_contestant(
     checkpoint: Path | str, painter: Paints, *, settings: DecodeSettings | None = None, name: str = "MIM"
 ) -> MIMContestant:
@@ -147,5 +123,7 @@ def load_contestant(
     Raises:
         MissingFileError, CheckpointError: a part is not there, damaged, or not the one it was trained on.
     """
+    from tbcore.train.build import load_model
+
     model, processor = load_model(checkpoint)
     return MIMContestant(model, processor, painter, settings=settings, name=name)

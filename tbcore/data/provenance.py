@@ -15,8 +15,9 @@ from tbcore.candidates import Candidate
 from tbcore.errors import InputError
 from tbcore.ledger.journal import Attempt
 from tbcore.records import Verdict
+from tbcore.store import pixel_hash
 
-__all__ = ["Explanation", "PictureFacts", "Sources", "explain", "pixel_hash"]
+__all__ = ["Explanation", "PictureFacts", "Sources", "explain", "picture_hash"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -132,22 +133,21 @@ def explain(record: str, sources: Sources) -> Explanation:
     )
 
 
-def pixel_hash(path: Path | str) -> str:
-    """SHA-256 of a picture's size and RGB pixels: the same for two files that look the same.
+def picture_hash(path: Path | str) -> str:
+    """The hash by which `tbcore.data.pairs` knows the picture in a file: of its upright RGB pixels.
 
     Raises:
         InputError: the file is no picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     try:
         with Image.open(path) as picture:
-            plain = picture.convert("RGB")
+            plain = ImageOps.exif_transpose(picture).convert("RGB")
     except (UnidentifiedImageError, OSError) as error:
         raise InputError(f"{path}: cannot be read as a picture ({error}). Replace the file.") from error
-    digest = hashlib.sha256(f"{plain.width}x{plain.height}".encode())
-    digest.update(plain.tobytes())
-    return digest.hexdigest()
+    return pixel_hash(np.asarray(plain))
 
 
 def _facts(index: int, one: Candidate, sources: Sources) -> PictureFacts:
@@ -159,7 +159,7 @@ def _facts(index: int, one: Candidate, sources: Sources) -> PictureFacts:
         caption=one.captions[index],
         path=path,
         file_sha256=hashlib.sha256(file.read_bytes()).hexdigest() if here and file is not None else None,
-        pixels_sha256=pixel_hash(file) if here and file is not None else None,
+        pixels_sha256=picture_hash(file) if here and file is not None else None,
         cluster=sources.clusters.get(path or "", sources.clusters.get(one.group)),
     )
 

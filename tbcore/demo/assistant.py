@@ -30,15 +30,13 @@ from tbcore.demo.engine import (
 from tbcore.demo.inside import Inside
 from tbcore.demo.shelf import MemoryShelf
 from tbcore.demo.transcript import Drawing, ReplyPart, Transcript
-from tbcore.errors import CheckpointError, InputError, MissingFileError
-from tbcore.model.config import MIMConfig, QFormerConfig
+from tbcore.errors import InputError
 from tbcore.model.decode import DecodeSettings, Piece, Prompt, generate
 from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.model.painter_port import Painter
 from tbcore.model.processor import MIMProcessor
-from tbcore.store import read_json
 
-__all__ = ["MIMAssistant", "load_assistant", "load_model", "tiny_assistant"]
+__all__ = ["MIMAssistant", "load_assistant", "tiny_assistant"]
 
 _PREVIEWS = 4
 _ATTEMPT_SEEDS = 10_000
@@ -279,24 +277,6 @@ def _part(part: Any) -> Any:
     return part if isinstance(part, str) else Drawing(part.caption, part.picture, part.seed)
 
 
-def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
-    """Put tower, connector and language model together as a checkpoint says, and load what was learned.
-
-    Raises:
-        MissingFileError, CheckpointError: as `tbcore.train.checkpoint.load_delta`.
-    """
-    from tbcore.train.build import assemble
-    from tbcore.train.checkpoint import load_delta
-
-    place = Path(checkpoint) / "mim.json"
-    if not place.is_file():
-        raise MissingFileError(f"{place}: there is no checkpoint here. Run the training notebook (06) first.")
-    saved = MIMConfig(**{k: v for k, v in _object(place, "config").items() if k != "model_type"})
-    model, processor = assemble(qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
-    load_delta(model, checkpoint)
-    return model.eval(), processor
-
-
 def load_assistant(
     checkpoint: Path | str,
     *,
@@ -316,6 +296,7 @@ def load_assistant(
         MissingFileError, CheckpointError: a part is not there, damaged, or not the one it was trained on.
     """
     from tbcore.model.painter.pipeline import PostcardPainter, load_painter
+    from tbcore.train.build import load_model
 
     model, processor = load_model(checkpoint)
     painter = PostcardPainter(load_painter(), steps=painter_steps)
@@ -332,11 +313,3 @@ def tiny_assistant(
     model, processor = tiny_model(seed=seed)
     chosen = settings or DecodeSettings(max_tokens=24, max_caption=6)
     return MIMAssistant(model, processor, SolidPainter(), settings=chosen, name="mim-tiny", memory_bytes=memory_bytes)
-
-
-def _object(path: Path, field: str) -> dict[str, Any]:
-    """One field, an object, of a JSON file."""
-    value = read_json(path)
-    if not isinstance(value, dict) or not isinstance(value.get(field), dict):
-        raise CheckpointError(f"{path}: must hold a JSON object with the field {field!r}. Write it again.")
-    return cast("dict[str, Any]", value[field])

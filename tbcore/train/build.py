@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
-from tbcore.model.config import QFormerConfig
+from tbcore.errors import CheckpointError, MissingFileError
+from tbcore.model.config import MIMConfig, QFormerConfig
 from tbcore.model.mim import MIMForConditionalGeneration, build_mim
 from tbcore.model.processor import MIMProcessor
 from tbcore.model.vision import OpenClipTower
+from tbcore.store import read_json
+from tbcore.train.checkpoint import load_delta
 from tbcore.weights import smollm, zoo
 
-__all__ = ["assemble", "shipped_tower"]
+__all__ = ["assemble", "load_model", "shipped_tower"]
 
 
 def shipped_tower(folder: Path | None = None) -> OpenClipTower:
@@ -50,3 +53,22 @@ def assemble(
     inner, tokenizer = smollm.load_language_model(dtype)
     model = build_mim(tower or shipped_tower(), inner, qformer=qformer, history=history, seed=seed)
     return model, MIMProcessor.for_model(model, tokenizer)
+
+
+def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    """Put tower, connector and language model together as a checkpoint says, and load what was learned.
+
+    Raises:
+        MissingFileError: there is no checkpoint, or a part of it is missing.
+        CheckpointError: it is damaged, or was trained on other parts than these.
+    """
+    place = Path(checkpoint) / "mim.json"
+    if not place.is_file():
+        raise MissingFileError(f"{place}: there is no checkpoint here. Train a model first (notebook 06).")
+    value: Any = read_json(place)
+    if not isinstance(value, dict) or not isinstance(value.get("config"), dict):
+        raise CheckpointError(f"{place}: must hold a JSON object with the field 'config'. Write it again.")
+    saved = MIMConfig(**{key: one for key, one in value["config"].items() if key != "model_type"})
+    model, processor = assemble(qformer=cast(QFormerConfig, saved.qformer), history=saved.history)
+    load_delta(model, checkpoint)
+    return model.eval(), processor

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tbcore.intervals import wilson_interval
 from tbcore.model.batch import collate
 from tbcore.model.decode import DecodeSettings, Drawn, Prompt, Reply, generate
 from tbcore.model.mim import MIMForConditionalGeneration
@@ -60,14 +61,8 @@ def wilson(right: int, total: int) -> Share:
     Raises:
         ValueError: no items, or more right than there are.
     """
-    if total < 1 or not 0 <= right <= total:
-        raise ValueError(f"wilson: need 0 <= right <= total and at least one item; got {right} of {total}")
-    z, share = 1.959964, right / total
-    centre = (share + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z / (1 + z * z / total) * math.sqrt(share * (1 - share) / total + z * z / (4 * total * total))
-    low = max(0.0, centre - reach) if right else 0.0
-    high = min(1.0, centre + reach) if right < total else 1.0  # exactly, whatever the rounding
-    return Share(right, total, share, low, high)
+    low, high = wilson_interval(right, total)
+    return Share(right, total, right / total, low, high)
 
 
 def blank_pictures(count: int, *, size: int = 64, grey: int = 128) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from tbcore.model.painter.text import CaptionEncoder, build_tokenizer
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.painter_updates import PainterTraining, to_pixels
 from tbcore.train.postcards import fresh_postcards
+from tbcore.train.run_state import go_on
 from tbcore.world.captions import caption
 from tbcore.world.reader import read_many
 from tbcore.world.scenes import sample_scene
@@ -100,9 +101,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     pipeline = load_painter(args.start) if args.start else new_painter(args.seed)
     training = PainterTraining(pipeline, steps=args.steps, seed=args.seed, batch=args.batch, rate=args.rate)
-    if (args.out / "training/state.json").is_file():
-        training.load(args.out / "training")
-        log.info("going on after %d updates", training.number)
+    go_on(training, args.out / "training")
     if args.compile:
         training.compile()
     while training.number < args.steps:

@@ -20,7 +20,7 @@ from tbcore.seeds import stream, torch_stream
 from tbcore.train.painter_updates import to_pixels
 from tbcore.train.postcards import answers_of, fresh_postcards
 from tbcore.train.rates import one_cycle, set_rate
-from tbcore.train.run_state import load_run, parts_of, restore, save_run, saved_run
+from tbcore.train.run_state import go_on, load_run, parts_of, restore, save_run
 from tbcore.world.render import render_many
 from tbcore.world.scenes import sample_scene
 
@@ -112,9 +112,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     training = ReaderTraining(steps=args.steps, seed=args.seed)
-    if saved_run(args.out / "training"):
-        training.load(args.out / "training")
-        log.info("going on after %d updates", training.number)
+    go_on(training, args.out / "training")
     while training.number < args.steps:
         loss = training.update()
         if training.number % 100 == 0 or training.number == args.steps:

@@ -23,7 +23,7 @@ from torch.nn import functional
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.postcards import Postcards, answers_of, fresh_postcards
 from tbcore.train.rates import one_cycle, set_rate
-from tbcore.train.run_state import load_run, parts_of, restore, save_run, saved_run
+from tbcore.train.run_state import go_on, load_run, parts_of, restore, save_run
 from tbcore.weights.zoo import TOWER_MEAN, TOWER_STD, load_tower_tokenizer, save_tower
 from tbcore.world.captions import FAMILIES, caption
 from tbcore.world.render import render_many
@@ -238,9 +238,7 @@ def main() -> None:
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     training = TowerTraining(steps=args.steps, seed=args.seed)
-    if saved_run(args.out / "training"):
-        training.load(args.out / "training")
-        log.info("going on after %d updates", training.number)
+    go_on(training, args.out / "training")
     model = training.model
     while training.number < args.steps:
         step = training.update()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -13,7 +15,9 @@ from torch import Tensor, nn
 from tbcore.errors import CheckpointError
 from tbcore.store import write_bytes
 
-__all__ = ["load_run", "parts_of", "restore", "save_run", "saved_run"]
+__all__ = ["Resumable", "go_on", "load_run", "parts_of", "restore", "save_run", "saved_run"]
+
+log = logging.getLogger(__name__)
 
 _TENSORS, _NUMBERS = "state.safetensors", "state.json"
 
@@ -87,6 +91,23 @@ def load_run(
             state.setdefault(int(index), {})[key] = tensors.pop(name)
         optimizer.load_state_dict(optimizer.state_dict() | {"state": state})
     return listing["number"], tensors
+
+
+class Resumable(Protocol):
+    """A training that can be saved and gone on with."""
+
+    number: int
+
+    def load(self, folder: Path) -> None:
+        """Take up what was saved there."""
+        ...
+
+
+def go_on(training: Resumable, folder: Path) -> None:
+    """Take up the run that was saved in `folder`, if one was; says so in the log."""
+    if saved_run(folder):
+        training.load(folder)
+        log.info("going on after %d updates", training.number)
 
 
 def restore(module: nn.Module, prefix: str, tensors: Mapping[str, Tensor]) -> None:

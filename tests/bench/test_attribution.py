@@ -13,21 +13,9 @@ from tbcore.bench.controls import (
     CopyCaption,
     ExactPainter,
 )
-from tbcore.bench.items import load_items
 from tbcore.bench.outcomes import read_outcomes
 from tbcore.bench.runner import run
 from tbcore.errors import InputError
-
-
-@pytest.fixture(scope="module")
-def items():
-    return load_items("lite")
-
-
-@pytest.fixture(scope="module")
-def few(items):
-    """Ten conversations with everything in them, 20 to 40 replies."""
-    return [*items[:3], *(i for i in items if i.split == "reference" and len(i.exchanges) < 5)][:8] + items[-2:]
 
 
 class Smear:

@@ -12,12 +12,12 @@ from tbcore.bench.contestants import Sofar
 from tbcore.bench.controls import Blind, ExactPainter, Oracle
 from tbcore.bench.items import load_items
 from tbcore.bench.judge import Mark, agreement, judge, judge_prompt
-from tbcore.bench.mim import MIMContestant, load_model
+from tbcore.bench.mim import MIMContestant
 from tbcore.bench.outcomes import read_outcomes
 from tbcore.bench.runner import run
 from tbcore.chat.messages import CallError, PictureBytes, Reply
 from tbcore.chat.scripted import ScriptedTeacher
-from tbcore.errors import InputError, MissingFileError
+from tbcore.errors import InputError
 from tbcore.model.decode import generate
 from tbcore.records import Picture, Turn
 from tbcore.world.reader import read
@@ -71,11 +71,6 @@ def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monk
     blind = second.answer([replace(ones[0], pictures=(np.zeros_like(PICTURE),))])
     assert len(blind) == 1
     assert len(written) == 1 + sum(bool(answer.drawings) for answer in said)  # another picture is another history
-
-
-def test_no_checkpoint_is_said_plainly(tmp_path):
-    with pytest.raises(MissingFileError, match="there is no checkpoint here"):
-        load_model(tmp_path)
 
 
 def test_captions_between_marks_are_drawn():

@@ -34,17 +34,6 @@ from tbcore.world.scenes import Scene
 
 
 @pytest.fixture(scope="module")
-def items():
-    return load_items("lite")
-
-
-@pytest.fixture(scope="module")
-def few(items):
-    """Ten conversations with everything in them, 20 to 40 replies."""
-    return [*items[:3], *(i for i in items if i.split == "reference" and len(i.exchanges) < 5)][:8] + items[-2:]
-
-
-@pytest.fixture(scope="module")
 def oracle(items):
     return read_outcomes(items, run(items, Oracle(items)))
 

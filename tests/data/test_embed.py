@@ -18,10 +18,9 @@ from numpy.typing import NDArray
 
 from tbcore.course.places import project_root
 from tbcore.data.embed import HashingEncoder, OpenClipEncoder, VectorStore, embed, embed_into, load_ahead
-from tbcore.data.pairs import pixel_hash
 from tbcore.errors import InputError, ManifestError
 from tbcore.records import Rejection
-from tbcore.store import read_json, sha256_of
+from tbcore.store import pixel_hash, read_json, sha256_of
 
 PICTURES = [np.random.default_rng(n).integers(0, 256, (8, 8, 3), dtype=np.uint8) for n in range(20)]
 IDS = [pixel_hash(one) for one in PICTURES]

@@ -17,14 +17,13 @@ from tbcore.data.pairs import (
     Sieve,
     kind_of,
     load_picture,
-    pixel_hash,
     read_pairs,
     read_records,
 )
 from tbcore.data.pairs.llava import json_items
 from tbcore.errors import InputError, MissingExtraError, MissingFileError
 from tbcore.records import Pair, Rejection
-from tbcore.store import read_jsonl, write_json, write_jsonl
+from tbcore.store import pixel_hash, read_jsonl, write_json, write_jsonl
 
 RNG = np.random.default_rng(5)
 PIXELS = [RNG.integers(0, 256, (12, 16, 3), dtype=np.uint8) for _ in range(3)]

@@ -16,13 +16,15 @@ from tbcore.chat.scripted import ScriptedTeacher
 from tbcore.data.examples import load_seed_examples
 from tbcore.data.filter import judge_all
 from tbcore.data.generate import Request, generate
+from tbcore.data.pairs import load_picture
 from tbcore.data.prompt import build_prompt, prompt_hash, subject_of
-from tbcore.data.provenance import Sources, explain, pixel_hash
+from tbcore.data.provenance import Sources, explain, picture_hash
 from tbcore.data.refine import Label
 from tbcore.dialogue import Codec
 from tbcore.errors import InputError
 from tbcore.ledger.journal import Journal
 from tbcore.records import PictureGroup
+from tbcore.store import pixel_hash
 
 NONCE = Codec("7f3a")
 GROUP = PictureGroup("g0", "groups-1", "dogs", ("a dog", "a ball"), files=("dog.png", "ball.png"))
@@ -101,7 +103,12 @@ def test_what_is_unknown_is_said(sources: Sources) -> None:
 def test_pixels_are_hashed_not_files(tmp_path: Path) -> None:
     Image.new("RGB", (2, 3), "red").save(tmp_path / "a.png")
     Image.new("RGB", (3, 2), "red").save(tmp_path / "b.png")
-    assert pixel_hash(tmp_path / "a.png") != pixel_hash(tmp_path / "b.png")
+    assert picture_hash(tmp_path / "a.png") != picture_hash(tmp_path / "b.png")
+    turned = Image.effect_noise((40, 30), 80).convert("RGB")
+    exif = turned.getexif()
+    exif[0x0112] = 6  # lies on its side
+    turned.save(tmp_path / "d.png", exif=exif)
+    assert picture_hash(tmp_path / "d.png") == pixel_hash(load_picture(tmp_path / "d.png"))
     (tmp_path / "c.png").write_text("no picture")
     with pytest.raises(InputError, match="cannot be read as a picture"):
-        pixel_hash(tmp_path / "c.png")
+        picture_hash(tmp_path / "c.png")

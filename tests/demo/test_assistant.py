@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from tbcore.demo.assistant import MIMAssistant, load_model
+from tbcore.demo.assistant import MIMAssistant
 from tbcore.demo.conversation import Conversation, Drawing
 from tbcore.demo.engine import Ask, Stopped, StreamedParts, unwatched
 from tbcore.demo.inside import Inside
 from tbcore.demo.shelf import Kept
 from tbcore.demo.transcript import Transcript
-from tbcore.errors import InputError, MissingFileError
+from tbcore.errors import InputError
 from tbcore.model.decode import DecodeSettings, Drawn, Reply
 from tbcore.model.painter_port import SolidPainter
 from tbcore.records import Picture, Turn
@@ -91,11 +91,6 @@ def test_the_oldest_exchanges_are_forgotten_first(parts):
     short.max_columns = 2
     with pytest.raises(InputError, match="too long to be read, more than 2 tokens"):
         short.remembered(whole)
-
-
-def test_without_a_checkpoint_it_says_which_notebook_to_run(tmp_path):
-    with pytest.raises(MissingFileError, match=r"no checkpoint here. Run the training notebook \(06\) first"):
-        load_model(tmp_path)
 
 
 def test_what_the_model_draws_comes_back_with_its_caption(parts, monkeypatch):

@@ -154,6 +154,8 @@ def test_upload_ask_and_read_the_answer(open_chat, tmp_path):
     page.get_by_text("Your message so far:").wait_for()
     say(page, "what is it?")
     page.get_by_text("I see 1 and hear: what is it?").wait_for()
+    assert page.locator("article").count() == 2
+    assert page.locator("article").first.get_by_role("img").count() == 1
 
 
 def test_draw_then_edit_the_caption_and_redraw(open_chat):

@@ -4,56 +4,24 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
 
 from tbcore.demo.conversation import Conversation, Drawing, ScriptedAssistant
 from tbcore.demo.engine import Ask, ScriptedEngine, Words
-from tbcore.demo.inside import Glance, Inside, ReadOut, TokenSeen
 from tbcore.demo.pictures import to_png
 from tbcore.demo.view import ChatView
 from tbcore.errors import InputError
 from tests.demo.attacks import ATTACKS
+from tests.demo.pages import ATTRIBUTES, TAGS, Page, card, say
 
-TAGS = {"article", "b", "p", "figure", "figcaption", "img"}
 OPERATED = {"Button", "Textarea", "FileUpload", "Dropdown"}
-ATTRIBUTES = {"style", "dir", "role", "alt", "width", "src"}
-
-
-class Page(HTMLParser):
-    """The tags, attributes and words of a piece of HTML."""
-
-    def __init__(self, source: str) -> None:
-        super().__init__()
-        self.tags, self.names, self.words, self.alts = set(), set(), [], []
-        self.sources = []
-        self.feed(source)
-        self.close()
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.add(tag)
-        self.names |= {name for name, _ in attrs}
-        self.alts += [value for name, value in attrs if name == "alt"]
-        self.sources += [value for name, value in attrs if name == "src"]
-
-    def handle_data(self, data):
-        self.words.append(data)
-
-
-def card(shade: int) -> np.ndarray:
-    return np.full((64, 64, 3), shade, dtype=np.uint8)
 
 
 def view_of(*replies) -> ChatView:
     palette = {"a tiger on a sandy beach": card(10), "an apple <b>": card(20)}
     return ChatView(Conversation(ScriptedAssistant(*replies)), palette)
-
-
-def say(view: ChatView, words: str) -> None:
-    view.message.value = words
-    view.send.click()
 
 
 def give(view: ChatView, name: str, content: bytes) -> None:
@@ -336,25 +304,3 @@ def test_other_models_answer_beside():
     assert len(view.conversation.turns) == 2
     say(view, "more")
     assert Page(view.status.value).words == ["other: no <b>"]
-
-
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_nothing_that_is_seen_inside_becomes_markup(attack):
-    class Open(ScriptedEngine):
-        def look_inside(self, transcript):
-            return Inside(
-                (TokenSeen(attack, 0.25, ((attack, 0.5),), 0), TokenSeen("cat", 0.9, (), 1)),
-                (Glance(0, 2, ((0.1, 0.2, 0.3, 0.4),)),),
-                (ReadOut(0, attack, attack, False),),
-            )
-
-    view = ChatView(Conversation(Open([Drawing(attack, card(1)), attack])))
-    say(view, attack)
-    view.look.click()
-    assert view.error is None
-    shown = Page(view.inside.value)
-    assert shown.tags <= TAGS | {"section", "span", "div"}
-    assert shown.names <= ATTRIBUTES | {"title", "tabindex", "aria-label"}
-    assert attack in shown.words
-    assert "query 1 looks most at row 2, column 2" in shown.alts
-    assert any("not as asked" in words for words in shown.words)

@@ -6,7 +6,6 @@ that stand alone get the interval of Wilson. Every statistic here is a function 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tbcore.bench.outcomes import Outcome
+from tbcore.intervals import wilson_interval
 from tbcore.seeds import stream
 
 __all__ = [
@@ -77,11 +77,8 @@ def wilson(metric: str, right: int, total: int) -> Measure:
     """A share of independent items, with the interval of Wilson (1927)."""
     if total == 0:
         return Measure(metric, None, None, None, 0)
-    z, value = 1.959964, right / total
-    centre = (value + z * z / (2 * total)) / (1 + z * z / total)
-    reach = z / (1 + z * z / total) * math.sqrt(value * (1 - value) / total + z * z / (4 * total * total))
-    low, high = max(0.0, centre - reach) if right else 0.0, min(1.0, centre + reach) if right < total else 1.0
-    return Measure(metric, value, low, high, total)
+    low, high = wilson_interval(right, total)
+    return Measure(metric, right / total, low, high, total)
 
 
 def over_dialogues(

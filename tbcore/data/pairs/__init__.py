@@ -16,7 +16,7 @@ from __future__ import annotations
 from tbcore.data.pairs.captions import caption_flags, sanitise
 from tbcore.data.pairs.drafts import Guard, Record
 from tbcore.data.pairs.limited import LimitedDecoder
-from tbcore.data.pairs.pictures import MAX_BYTES, MAX_PIXELS, MIN_SIDE, check_picture, load_picture, pixel_hash
+from tbcore.data.pairs.pictures import MAX_BYTES, MAX_PIXELS, MIN_SIDE, check_picture, load_picture
 from tbcore.data.pairs.reading import Kind, Options, Sieve, kind_of, read_folder, read_pairs, read_records
 
 __all__ = [
@@ -33,7 +33,6 @@ __all__ = [
     "check_picture",
     "kind_of",
     "load_picture",
-    "pixel_hash",
     "read_folder",
     "read_pairs",
     "read_records",

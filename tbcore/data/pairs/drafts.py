@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tbcore.data.pairs.captions import LONGEST_CAPTION, caption_flags, sanitise
-from tbcore.data.pairs.pictures import Problem, decode, pixel_hash, read_limited, upright
+from tbcore.data.pairs.pictures import Problem, decode, read_limited, upright
 from tbcore.records import Pair, Rejection
+from tbcore.store import pixel_hash
 
 __all__ = ["Admission", "Draft", "Guard", "Record"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import warnings
 from pathlib import Path
@@ -21,7 +20,6 @@ __all__ = [
     "check_picture",
     "decode",
     "load_picture",
-    "pixel_hash",
     "read_limited",
     "upright",
 ]
@@ -108,13 +106,6 @@ def upright(picture: Image.Image, *, size: int | None = None) -> NDArray[np.uint
     if size is not None:
         plain = ImageOps.fit(plain, (size, size), Image.Resampling.LANCZOS)
     return np.asarray(plain, dtype=np.uint8)
-
-
-def pixel_hash(pixels: NDArray[np.uint8]) -> str:
-    """SHA-256 of the shape and the pixels [y x 3], in hexadecimal: equal for the same picture in any file format."""
-    digest = hashlib.sha256(f"{pixels.shape}".encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    return digest.hexdigest()
 
 
 def _not_a_picture() -> Problem:

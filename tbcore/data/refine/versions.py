@@ -10,13 +10,13 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from tbcore.errors import InputError
+from tbcore.intervals import wilson_interval
 from tbcore.records import Dialogue
 from tbcore.seeds import stream
 from tbcore.store import append_jsonl, read_jsonl
@@ -30,8 +30,6 @@ __all__ = [
     "acceptance_by_set",
     "acceptance_difference",
 ]
-
-_Z = 1.959963984540054  # 95 % of a normal distribution lie within so many deviations
 
 
 class NamedSet(Protocol):
@@ -240,10 +238,7 @@ def _rates(outcomes: Iterable[tuple[str, bool]]) -> dict[str, float]:
 
 
 def _acceptance(drawn: int, accepted: int) -> Acceptance:
-    rate = accepted / drawn
-    middle = (rate + _Z**2 / (2 * drawn)) / (1 + _Z**2 / drawn)
-    half = _Z / (1 + _Z**2 / drawn) * sqrt(rate * (1 - rate) / drawn + _Z**2 / (4 * drawn**2))
-    return Acceptance(drawn, accepted, rate, (max(0.0, middle - half), min(1.0, middle + half)))
+    return Acceptance(drawn, accepted, accepted / drawn, wilson_interval(accepted, drawn))
 
 
 def _row(one: Version) -> dict[str, Any]:

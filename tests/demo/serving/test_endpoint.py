@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import httpx
 import numpy as np
 import openai
 import pytest
 
-from tbcore.course.places import project_root
 from tbcore.demo.client import EndpointEngine, messages_of
 from tbcore.demo.engine import Ask, Captioning, Drawing, Emerging, ScriptedEngine, Stopped, Words, unwatched
 from tbcore.demo.pictures import from_png, to_png
 from tbcore.demo.serving.app import ServeSettings
-from tbcore.demo.serving.command import main, running
+from tbcore.demo.serving.command import running
 from tbcore.demo.serving.requests import ServeLimits
 from tbcore.demo.transcript import Transcript
 from tbcore.errors import InputError, TeacherError
+from tests.demo.serving.asking import until, user
 
 NOISE = np.random.default_rng(3).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
@@ -56,10 +52,6 @@ def serve():
     for context, client in open_ones:
         client.close()
         context.__exit__(None, None, None)
-
-
-def user(*content) -> list[dict]:
-    return [{"role": "user", "content": list(content) if len(content) > 1 else content[0]}]
 
 
 def test_a_reply_with_a_drawing_comes_back_whole(serve):
@@ -294,65 +286,3 @@ def test_those_who_wait_hear_their_place_and_a_full_queue_is_said(serve):
         thread.join(20)
     assert [type(event).__name__ for event in heard[1]] == ["Queued", "Words"]
     assert heard[1][0].position == 1
-
-
-def test_stopping_lets_the_one_who_is_served_finish():
-    gate = threading.Event()
-    engine = ScriptedEngine("a long answer", wait=lambda: gate.wait(10))
-    context = running(engine)
-    url = context.__enter__()
-    got = {}
-
-    def ask(name):
-        try:
-            got[name] = EndpointEngine(url).answer(Transcript().adding("user", [name]), Ask(), unwatched).text
-        except TeacherError as error:
-            got[name] = str(error)
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in ("served", "waiting")]
-    health = url.removesuffix("/v1") + "/health"
-    threads[0].start()
-    until(lambda: httpx.get(health).json()["busy"])
-    threads[1].start()
-    until(lambda: httpx.get(health).json()["waiting"] == 1)
-    stopping = threading.Thread(target=context.__exit__, args=(None, None, None))
-    stopping.start()
-    threads[1].join(20)
-    gate.set()
-    threads[0].join(20)
-    stopping.join(20)
-    assert got["served"] == "a long answer"
-    assert "the server is stopping" in got["waiting"]
-    with pytest.raises(TeacherError, match="Is the server running"):
-        EndpointEngine(url, model="m").answer(Transcript().adding("user", ["x"]), Ask(), unwatched)
-
-
-def until(true) -> None:
-    started = time.monotonic()
-    while not true():
-        assert time.monotonic() - started < 20
-        time.sleep(0.01)
-
-
-def test_other_computers_need_a_token(capsys):
-    assert main(["--tiny", "--host", "0.0.0.0"]) == 1
-    assert "a token is needed" in capsys.readouterr().err
-
-
-def test_the_command_serves_until_it_is_interrupted_and_stops_in_good_order():
-    command = [sys.executable, "-m", "tbcore.demo.serving", "--tiny", "--port", "0"]
-    serving = subprocess.Popen(command, cwd=project_root(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        url = serving.stdout.readline().split()[2].rstrip(".")
-        client = openai.OpenAI(base_url=url, api_key="none", max_retries=20, timeout=60)
-        reply = client.chat.completions.create(model="mim-tiny", messages=user("hi"), max_tokens=5)
-        client.close()
-        assert (reply.model, reply.choices[0].finish_reason) == ("mim-tiny", "length")
-        serving.send_signal(signal.SIGINT)
-        _, told = serving.communicate(timeout=60)
-    finally:
-        serving.kill()
-        serving.wait()
-    assert serving.returncode == 0
-    assert "Application shutdown complete" in told
-    assert "Traceback" not in told
