@@ -148,7 +148,7 @@ class PainterTraining:
         return next(fresh_postcards(self.seed, "painter", batch=self.batch, start=number, counts=PAINTER_COUNTS))
 
     def _loss(self, cards: Postcards) -> tuple[Tensor, Tensor]:
-        """Velocity error at random noise levels; one caption in ten is withheld for guidance."""
+        """Velocity error in pixels at random noise levels; one caption in ten is withheld for guidance."""
         noise = torch_stream(self.seed, f"painter/noise/{self.number}")
         n = len(cards.scenes)
         with torch.no_grad():
@@ -163,7 +163,9 @@ class PainterTraining:
         start = torch.randn(clean.shape, generator=noise)
         level = sigma.view(n, 1, 1, 1)
         velocity = self.denoise((1 - level) * clean + level * start, sigma, told)
-        return functional.mse_loss(velocity, start - clean), names
+        # Latents are halfway whitened; weighing by the scale again makes this the error in pixels, which is what shows.
+        weight = self.pipeline.autoencoder.scale.square().view(1, -1, 1, 1)
+        return ((velocity - (start - clean)).square() * (weight / weight.mean())).mean(), names
 
     def _settings(self) -> dict[str, object]:
         return {"seed": self.seed, "batch": self.batch, "rate": self.rate, "logit_normal": self.logit_normal}

@@ -54,7 +54,8 @@ print(json.dumps({"peak_mb": peak, "fresh": done.fresh, "reused": done.reused, "
 def measure(quick: bool = True) -> dict[str, float]:
     """The three numbers of this module, and the sizes they belong to."""
     sizes = (20_000, 128, 64) if quick else (100_000, 512, 256)
-    return kmeans_beside_faiss(*sizes) | peak_of_stream(2_000 if quick else 50_000)
+    # A new program inherits its parent's peak from the kernel: the stream goes first, while this one is small.
+    return peak_of_stream(2_000 if quick else 50_000) | kmeans_beside_faiss(*sizes)
 
 
 def kmeans_beside_faiss(n: int, d: int, k: int, *, iterations: int = 20, threads: int = 2) -> dict[str, float]:

@@ -58,8 +58,8 @@ class Answers(ScriptedEngine):
         shown = sum(len(turn.pictures) for turn in history.turns[::2])
         said = [f"I see {shown} and hear: {words}"]
         drawn = [Drawing(words.removeprefix("draw ").strip(), card(50))] if words.startswith("draw ") else []
-        self.replies.append([*said, *drawn])
-        return super().answer(history, ask, watch)
+        # A script of its own for each answer: a window that closed early leaves nothing for the next one.
+        return ScriptedEngine([*said, *drawn]).answer(history, ask, watch)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,9 @@ def model():
 def front(request, model, tmp_path_factory):
     """The front end's name and the address of the notebook in it."""
     folder = tmp_path_factory.mktemp(request.param)
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL.format(url=model))])
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    cell = nbformat.v4.new_code_cell(CELL.format(url=model))
+    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
     nbformat.write(notebook, folder / "chat.ipynb")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
