@@ -13,6 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.model.config import MIMConfig
@@ -22,22 +23,50 @@ from tbcore.store import read_json, write_json
 __all__ = [
     "delta_tensors",
     "frozen_hashes",
+    "gathered",
     "load_delta",
     "load_state",
+    "recover",
     "save_delta",
     "save_state",
     "tensor_hash",
+    "whole",
 ]
 
 DELTA, CONFIG, STATE = "delta.safetensors", "mim.json", "state"
-_RANDOM = "|generator|"
+_RANDOM, _WEIGHT = "|generator|", "weight"
+
+
+def whole(value: Tensor) -> Tensor:
+    """A tensor in one piece: where processes hold a part each, every one of them must ask, and all get all of it."""
+    return value.full_tensor() if isinstance(value, DTensor) else value
+
+
+def gathered(tensors: Mapping[str, Tensor], *, keep: bool) -> dict[str, Tensor]:
+    """Every tensor whole and on the CPU, one after the other; where `keep` is False they are asked for and let go.
+
+    All processes must name the same ones, for each gives its part. One that will not write them should not keep them.
+    """
+    kept: dict[str, Tensor] = {}
+    for name, value in tensors.items():
+        piece = whole(value.detach())
+        if keep:
+            kept[name] = piece.cpu().contiguous()
+    return kept
+
+
+def _parted(value: Tensor, like: Tensor) -> Tensor:
+    """A whole tensor as `like` is held: on its device, and in parts where that is."""
+    if isinstance(like, DTensor):
+        return distribute_tensor(value.to(like.device), like.device_mesh, like.placements)
+    return value.to(like.device)
 
 
 def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
     """SHA-256 of names, shapes and values. Values count as bfloat16, so the precision a model runs in does not."""
     digest = hashlib.sha256()
     for name in sorted(tensors):
-        value = tensors[name].detach().cpu()
+        value = whole(tensors[name].detach()).cpu()
         rounded = value.to(torch.bfloat16).contiguous().view(torch.int16) if value.is_floating_point() else value
         digest.update(f"{name}{list(value.shape)}".encode())
         digest.update(rounded.contiguous().numpy().tobytes())
@@ -47,10 +76,12 @@ def tensor_hash(tensors: Mapping[str, Tensor]) -> str:
 def delta_tensors(model: nn.Module) -> dict[str, Tensor]:
     """What stage 1 and 2 can change: connector, rows of the control tokens, low-rank adapters."""
     return {
-        name: value.detach().cpu().contiguous()
-        for name, value in model.state_dict().items()
-        if name.startswith("connector.") or name == "language.control" or "lora_" in name
+        name: whole(value.detach()).cpu().contiguous() for name, value in model.state_dict().items() if _in_delta(name)
     }
+
+
+def _in_delta(name: str) -> bool:
+    return name.startswith("connector.") or name == "language.control" or "lora_" in name
 
 
 def frozen_hashes(model: MIMForConditionalGeneration) -> dict[str, str]:
@@ -64,7 +95,11 @@ def frozen_hashes(model: MIMForConditionalGeneration) -> dict[str, str]:
 
 
 def save_delta(
-    model: MIMForConditionalGeneration, folder: Path | str, *, notes: Mapping[str, Any] | None = None
+    model: MIMForConditionalGeneration,
+    folder: Path | str,
+    *,
+    notes: Mapping[str, Any] | None = None,
+    writes: bool = True,
 ) -> Path:
     """Write what was learned, the config, and the hashes of the frozen parts; whole or not at all.
 
@@ -72,15 +107,22 @@ def save_delta(
         model: what was trained.
         folder: made, or replaced.
         notes: whatever should be remembered with it, as JSON.
+        writes: False for all but one of several processes; they only give what they hold of the model.
     """
-    return _whole(Path(folder), lambda fresh: _write_delta(fresh, model, notes or {}))
+    fill = _delta_writer(model, notes or {})
+    return _whole(Path(folder), fill) if writes else Path(folder)
 
 
-def _write_delta(folder: Path, model: MIMForConditionalGeneration, notes: Mapping[str, Any]) -> None:
+def _delta_writer(model: MIMForConditionalGeneration, notes: Mapping[str, Any]) -> Callable[[Path], None]:
     if model.config.parts is None:
         model.config.parts = frozen_hashes(model)
-    save_file(delta_tensors(model), folder / DELTA)
-    write_json(folder / CONFIG, {"config": model.config.to_dict(), "notes": dict(notes)})
+    kept = delta_tensors(model)
+
+    def fill(folder: Path) -> None:
+        save_file(kept, folder / DELTA)
+        write_json(folder / CONFIG, {"config": model.config.to_dict(), "notes": dict(notes)})
+
+    return fill
 
 
 def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[str, Any]:
@@ -114,40 +156,66 @@ def load_delta(model: MIMForConditionalGeneration, folder: Path | str) -> dict[s
         model.add_lora(rank=lora["rank"], alpha=lora["alpha"], targets=tuple(lora["targets"]))
     tensors = _read(place / DELTA)
     _compare_shapes(place, found=tensors, wanted=delta_tensors(model))
-    model.load_state_dict(tensors, strict=False)  # strict by the comparison above; the frozen parts are not in it
+    here = model.state_dict()
+    parted = {name: _parted(value, here[name]) for name, value in tensors.items()}
+    model.load_state_dict(parted, strict=False)  # strict by the comparison above; the frozen parts are not in it
     model.slice_head(None if config.kept_ids is None else set(config.kept_ids))
     return dict(saved["notes"])
 
 
 def save_state(
-    folder: Path | str, model: MIMForConditionalGeneration, optimizer: torch.optim.Optimizer, facts: Mapping[str, Any]
+    folder: Path | str,
+    model: MIMForConditionalGeneration,
+    optimizer: torch.optim.Optimizer,
+    facts: Mapping[str, Any],
+    *,
+    beyond_delta: bool = False,
+    writes: bool = True,
 ) -> None:
     """Write everything a resumed run needs: the delta, the optimizer's and the generators' states, and facts as JSON.
 
+    Args:
+        folder: made, or replaced.
+        model: what is trained.
+        optimizer: of the run.
+        facts: to be remembered, as JSON.
+        beyond_delta: also write what learns and is no part of a delta, such as a whole language model.
+        writes: False for all but one of several processes; see `save_delta`.
+
     Raises:
-        CheckpointError: something learns that a delta does not hold.
+        CheckpointError: something learns that a delta does not hold, and `beyond_delta` is not set.
     """
     names = {id(parameter): name for name, parameter in model.named_parameters()}
-    kept = delta_tensors(model)
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if (name := names[id(parameter)]) not in kept:
-                raise CheckpointError(
-                    f"checkpoint {folder}: {name!r} learns, but a delta holds connector, control tokens and adapters "
-                    "only. Save such a model whole: model.save_pretrained(folder)."
-                )
-    tensors = {
-        f"{names[id(parameter)]}|{key}": value.detach().cpu().contiguous()
+    learning = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    beyond = [parameter for parameter in learning if not _in_delta(names[id(parameter)])]
+    if beyond and not beyond_delta:
+        raise CheckpointError(
+            f"checkpoint {folder}: {names[id(beyond[0])]!r} learns, but a delta holds connector, control tokens and "
+            "adapters only. Save such a model whole: model.save_pretrained(folder)."
+        )
+    parts = {f"{names[id(one)]}|{_WEIGHT}": one for one in beyond} | {
+        f"{names[id(parameter)]}|{key}": value
         for parameter, entry in optimizer.state.items()
         for key, value in entry.items()
-    } | _generators()
+    }
+    tensors = gathered(parts, keep=writes) | _generators()
+    write_delta = _delta_writer(model, {"training": dict(facts)})
 
     def fill(fresh: Path) -> None:
-        _write_delta(fresh, model, {"training": dict(facts)})
+        write_delta(fresh)
         save_file(tensors, fresh / f"{STATE}.safetensors")
         write_json(fresh / f"{STATE}.json", dict(facts))
 
-    _whole(Path(folder), fill)
+    if writes:
+        _whole(Path(folder), fill)
+
+
+def recover(folder: Path | str) -> None:
+    """Put back the older of two checkpoints where a kill came between moving it away and moving in the newer."""
+    place = Path(folder)
+    old = _older(place)
+    if not place.exists() and old.is_dir():
+        old.rename(place)
 
 
 def load_state(
@@ -177,8 +245,11 @@ def load_state(
             )
         if entry:
             optimizer.state[parameter] = {
-                key: value.to(parameter.device) if key != "step" else value for key, value in entry.items()
+                key: _parted(value, parameter) if key != "step" else value for key, value in entry.items()
             }
+        if (learned := saved.get(f"{name}|{_WEIGHT}")) is not None:
+            with torch.no_grad():
+                parameter.copy_(_parted(learned, parameter))
     return _object(place / f"{STATE}.json")
 
 
@@ -239,7 +310,7 @@ def _whole(place: Path, fill: Callable[[Path], None]) -> Path:
     try:
         fill(fresh)
         if place.exists():
-            old = place.with_name(f".{place.name}-old")
+            old = _older(place)
             shutil.rmtree(old, ignore_errors=True)
             place.rename(old)
             fresh.rename(place)
@@ -249,3 +320,7 @@ def _whole(place: Path, fill: Callable[[Path], None]) -> Path:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return place
+
+
+def _older(place: Path) -> Path:
+    return place.with_name(f".{place.name}-old")

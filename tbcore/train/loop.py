@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.distributed.tensor import DTensor
 
 from tbcore.errors import CheckpointError, TbcoreError
 from tbcore.model.batch import Batch
 from tbcore.model.mim import MIMForConditionalGeneration
-from tbcore.train.checkpoint import load_state, save_state
+from tbcore.train.checkpoint import load_state, save_state, whole
 from tbcore.train.stages import Budget, Stage, wake
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Training:
         data: hash of the data it learns from; a run only resumes on the same.
         seed: of the data's order, for the record.
         accelerator: of the accelerate library, where several processes train together. Each gets its own share of
-            every batch (`Corpus.shard`); the gradients are those of one process on the whole.
+            every batch (`Corpus.shard`); the gradients are those of one process on the whole. The model may be held
+            in parts (`torch.distributed.fsdp.fully_shard`), then the parts' own sums take the place of ours.
+        beyond_delta: `save` writes what learns even where a delta has no place for it.
     """
 
     model: MIMForConditionalGeneration
@@ -78,6 +81,7 @@ class Training:
     seconds: float = 0.0
     seed: int = 0
     accelerator: Accelerator | None = None
+    beyond_delta: bool = False
     woken: dict[str, int] = field(init=False)
     optimizer: torch.optim.AdamW = field(init=False)
 
@@ -91,8 +95,11 @@ class Training:
         return self.budget.progress(steps=self.steps, seconds=self.seconds)
 
     def save(self, folder: Path | str) -> None:
-        """Write all that `resume` needs."""
-        save_state(folder, self.model, self.optimizer, self._facts())
+        """Write all that `resume` needs. Of several processes all must call it; the first one writes."""
+        writes = self.accelerator is None or self.accelerator.is_main_process
+        save_state(folder, self.model, self.optimizer, self._facts(), beyond_delta=self.beyond_delta, writes=writes)
+        if self.accelerator is not None:
+            self.accelerator.wait_for_everyone()
 
     def resume(self, folder: Path | str) -> None:
         """Go on where `save` was called, if that was this stage on this data; the budget may have grown since.
@@ -133,23 +140,31 @@ def backward(run: Training, batch: Batch) -> float:
         ValueError: nothing in the batch teaches anything.
     """
     model, accelerator = run.model, run.accelerator
-    device = model.language.control.device
     if accelerator is None:
-        loss = _loss(model, batch.to(device), None)
+        loss = _loss(model, batch.to(model.language.control.device), None)
         loss.backward()
         return loss.item()
-    count = torch.tensor(batch.n_supervised, device=device)
-    total = accelerator.reduce(count, reduction="sum")
+    device = accelerator.device  # parameters may wait elsewhere
+    count: Any = accelerator.reduce(torch.tensor(batch.n_supervised, device=device), reduction="sum")
+    learning = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    parted = isinstance(learning[0], DTensor)
+    # Parts are summed over the processes and divided by their number while the backward pass runs.
+    total = count / accelerator.num_processes if parted else count
     with accelerator.autocast():
         loss = _loss(model, batch.to(device), total)
     accelerator.backward(loss)
-    learning = [parameter for group in run.optimizer.param_groups for parameter in group["params"]]
+    if not parted:
+        _sum_gradients(accelerator, learning)
+    everywhere: Any = accelerator.reduce(loss.detach() * (total / count), reduction="sum")
+    return float(everywhere)
+
+
+def _sum_gradients(accelerator: Accelerator, learning: Sequence[torch.Tensor]) -> None:
+    """Add up the gradients of all processes; one that a process does not have counts as zero."""
     own = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
     summed: Any = accelerator.reduce(torch.nn.utils.parameters_to_vector(own), reduction="sum")
     for parameter, gradient in zip(learning, summed.split([p.numel() for p in learning]), strict=True):
         parameter.grad = gradient.view_as(parameter).clone()
-    everywhere: Any = accelerator.reduce(loss.detach(), reduction="sum")
-    return float(everywhere)
 
 
 def _loss(model: MIMForConditionalGeneration, batch: Batch, total: Any) -> torch.Tensor:
@@ -172,7 +187,7 @@ def train(run: Training, batches: Batches) -> Iterator[Step]:
         batch = batches(run.steps, progress)
         rate = stage.set_rate(run.optimizer, progress)
         loss = backward(run, batch)
-        norm = torch.nn.utils.clip_grad_norm_(learning, stage.max_norm).item()
+        norm = whole(torch.nn.utils.clip_grad_norm_(learning, stage.max_norm)).item()
         if not math.isfinite(loss) or not math.isfinite(norm):
             run.optimizer.zero_grad(set_to_none=True)
             raise DivergedError(

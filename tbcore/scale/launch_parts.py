@@ -1,0 +1,106 @@
+"""Which model a launch trains, by one word; and the way back from what it wrote to a model on one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from tbcore.errors import CheckpointError, InputError
+from tbcore.model.config import QFormerConfig
+from tbcore.model.mim import MIMForConditionalGeneration, build_mim
+from tbcore.model.parts import load_parts
+from tbcore.model.processor import MIMProcessor
+from tbcore.parts.catalogue import named_parts, read_parts, sets
+from tbcore.store import read_json
+from tbcore.train.build import assemble, load_model
+from tbcore.train.checkpoint import load_delta
+
+__all__ = ["PAPER_QFORMER", "build_parts", "load_trained"]
+
+PAPER_QFORMER: dict[str, Any] = {"n_queries": 32, "width": 768, "n_layers": 12, "n_heads": 12}
+"""Sizes of the paper's Q-Former; the feed-forward net is four widths wide."""
+
+_KEYS = ("language", "qformer", "tower")
+
+
+def build_parts(name: str, *, full: bool = False) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    """A model that no stage has trained yet, the same in every process.
+
+    Args:
+        name: "tiny" (random, for trying things out), "laptop" (the shipped tower and SmolLM2), a set of the catalogue
+            ("gpu"), a parts file ("mine.toml"), or parts of the hub or of folders: "tower=NAME,language=NAME", where
+            "qformer=NAME" may follow (of a BLIP-2 checkpoint; "laptop" takes the laptop's sizes; without it, a fresh
+            one of the paper's).
+        full: the whole language model will learn, so its weights are held in full precision.
+
+    Raises:
+        InputError: the name is none of these.
+        MissingFileError, CheckpointError: a part is not there, or cannot be loaded.
+    """
+    if name == "tiny":
+        from tbcore.model.tiny import tiny_model
+
+        return tiny_model()
+    if name == "laptop":
+        return assemble(dtype="float32" if full else "auto")
+    if name.endswith(".toml") or name in sets():
+        wanted = read_parts(name) if name.endswith(".toml") else named_parts(name)
+        return load_parts(wanted, dtype=torch.float32 if full else torch.bfloat16)
+    return _hub_parts(_named(name), full=full)
+
+
+def _named(name: str) -> dict[str, str]:
+    pairs = [part.partition("=")[::2] for part in name.split(",")]
+    found = {key.strip(): value.strip() for key, value in pairs}
+    if not {"language", "tower"} <= found.keys() <= set(_KEYS) or not all(found.values()):
+        raise InputError(
+            f"parts {name!r}: must be 'tiny', 'laptop', a set of the catalogue ({', '.join(sets())}), a parts file "
+            "(.toml), or 'tower=NAME,language=NAME' with an optional 'qformer=NAME'; each is a name on the hub "
+            "or a folder."
+        )
+    return found
+
+
+def _hub_parts(names: dict[str, str], *, full: bool) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    from tbcore.model.hub import load_language, load_qformer, load_tower
+
+    inner, tokenizer = load_language(names["language"], dtype=torch.float32 if full else "auto")
+    tower = load_tower(names["tower"])
+    match names.get("qformer"):
+        case None:
+            model = build_mim(tower, inner, qformer=QFormerConfig(**PAPER_QFORMER))
+        case "laptop":
+            model = build_mim(tower, inner)
+        case other:
+            table: Any = inner.get_input_embeddings().weight
+            norm = float(table.detach().float().norm(dim=-1).mean())
+            made = load_qformer(other, text_width=int(table.shape[1]), text_norm=norm)
+            model = build_mim(tower, inner, connector=made)
+    return model, MIMProcessor.for_model(model, tokenizer)
+
+
+def load_trained(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
+    """The model of a checkpoint that `tbcore.scale.launch` wrote, on one machine, in eval mode.
+
+    A delta on the laptop's parts goes through `tbcore.train.build.load_model`, the course's own door.
+
+    Raises:
+        MissingFileError, CheckpointError: it is not there, damaged, or its parts are not.
+    """
+    place = Path(checkpoint)
+    if (place / "config.json").is_file():
+        whole = MIMForConditionalGeneration.from_pretrained(place)
+        return whole.eval(), MIMProcessor.from_pretrained(place)
+    notes: Any = read_json(place / "mim.json").get("notes", {})
+    parts = notes.get("parts")
+    if not isinstance(parts, str):
+        raise CheckpointError(
+            f"checkpoint {place}: it does not say its parts. Load it with tbcore.train.build.load_model."
+        )
+    if parts == "laptop":
+        return load_model(place)
+    model, processor = build_parts(parts)
+    load_delta(model, place)
+    return model.eval(), processor
