@@ -2,7 +2,7 @@
 
 smoke    proves that everything works: seconds per notebook, results mean nothing
 laptop   the course: two cores, 25 minutes, 6 GB, no GPU
-gpu      the same with more of everything
+gpu      the same with more of everything, on a GPU; its parts are named in tbcore/parts/catalogue.toml
 """
 
 from __future__ import annotations
@@ -121,14 +121,14 @@ _LAPTOP = Profile(
     n_picture_sets=200,
     n_local_prompts=2,
     n_simulated=2000,
-    n_captions=12000,
-    prealign_steps=1300,
+    n_captions=28000,
+    prealign_steps=430,
     stage1_steps=50,
-    stage2_steps=110,
+    stage2_steps=150,
     prealign_seconds=None,
     stage1_seconds=None,
     stage2_seconds=None,
-    prealign_batch=64,
+    prealign_batch=128,
     stage1_batch=20,
     stage2_batch=8,
     max_positions=512,
@@ -168,6 +168,9 @@ _GPU = Profile(
     painter_steps=40,
 )
 
+# GB of the smallest GPU that the profile is meant for; apart from `Profile`, whose fields name what a step computes.
+_GPU_GB = {"gpu": 8.0}
+
 # Smallest first: a profile that does not fit names the one before it.
 PROFILES: dict[str, Profile] = {one.name: one for one in (_SMOKE, _LAPTOP, _GPU)}
 
@@ -183,21 +186,32 @@ def named(name: str) -> Profile:
     return PROFILES[name]
 
 
-def fitting(name: str, *, memory_gb: float) -> Profile:
+def fitting(name: str, *, memory_gb: float, gpu_gb: float | None = None) -> Profile:
     """The profile of that name, if a machine with that much memory can run it.
 
     Args:
         name: one of `PROFILES`.
         memory_gb: memory of the machine, in GB.
+        gpu_gb: memory of its GPU, in GB; 0: it has none; None: that is not looked at.
 
     Raises:
         ProfileError: unknown, or too large; the message names the largest profile that fits.
     """
     wanted = named(name)
-    if wanted.needs_gb <= memory_gb:
+    lacks = _lacks(wanted, memory_gb, gpu_gb)
+    if not lacks:
         return wanted
-    smaller = [one.name for one in PROFILES.values() if one.needs_gb <= memory_gb]
+    smaller = [one.name for one in PROFILES.values() if not _lacks(one, memory_gb, gpu_gb)]
     remedy = f"Use profile {smaller[-1]!r}." if smaller else "No profile fits; free memory or use another machine."
-    raise ProfileError(
-        f"profile {name!r}: needs {wanted.needs_gb:g} GB of memory, this machine has {memory_gb:.1f} GB. {remedy}"
-    )
+    raise ProfileError(f"profile {name!r}: needs {lacks}. {remedy}")
+
+
+def _lacks(one: Profile, memory_gb: float, gpu_gb: float | None) -> str:
+    """What the profile needs and the machine has not; empty where it has all."""
+    if one.needs_gb > memory_gb:
+        return f"{one.needs_gb:g} GB of memory, this machine has {memory_gb:.1f} GB"
+    wanted = _GPU_GB.get(one.name, 0.0)
+    if gpu_gb is None or gpu_gb >= wanted:
+        return ""
+    has = f"one with {gpu_gb:.1f} GB" if gpu_gb else "none"
+    return f"a GPU with {wanted:g} GB, this machine has {has}"

@@ -23,7 +23,8 @@ _REMEDY: dict[CallFailure, str] = {
     "not_sent": "Is the server running, and is base_url right?",
     "busy": "Try again later.",
     "server_error": "Try again; if it stays, the server is ill.",
-    "rejected": "This prompt will not pass; change it or leave it out.",
+    "rejected": "This prompt will not pass; change it or leave it out. "
+    "If every prompt is refused, check the model's name and base_url.",
     "ambiguous": "It may have been billed; the ledger keeps it.",
 }
 

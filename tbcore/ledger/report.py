@@ -24,7 +24,8 @@ class Standing:
         committed: settled, reserved and ambiguous together.
         ambiguous: the part that may have been billed without an answer, at its worst case.
         money, money_ambiguous: the same two in the currency of the budget's prices.
-        cached_tokens: of the tokens read, those the provider says came from its cache.
+        read_tokens: that the teacher read for the calls it answered.
+        cached_tokens: of these, what the teacher says its prefix cache spared it; 0 also where it tells nothing.
     """
 
     counts: dict[str, int]
@@ -32,10 +33,18 @@ class Standing:
     ambiguous: Spent
     money: float
     money_ambiguous: float
+    read_tokens: int
     cached_tokens: int
+
+    @property
+    def cached_share(self) -> float:
+        """Share of the tokens read that came from the teacher's prefix cache, 0..1."""
+        return self.cached_tokens / self.read_tokens if self.read_tokens else 0.0
 
     def __str__(self) -> str:
         told = f"{self.counts['done']} answered, up to {self.money:.4f} spent"
+        if self.cached_tokens:
+            told += f"; {self.cached_share:.0%} of {self.read_tokens:,} tokens read came from the teacher's cache"
         if self.ambiguous.calls:
             told += f"; {self.ambiguous.calls} calls may have been billed in vain, up to {self.money_ambiguous:.4f}"
         return told
@@ -44,9 +53,17 @@ class Standing:
 def standing(journal: Journal) -> Standing:
     """Counts and money, ambiguous calls apart."""
     committed, ambiguous = journal.committed(), journal.ambiguous()
-    cached = sum(_cached(last.reply.raw) for _, last in journal.calls() if last.reply is not None)
+    replies = [last.reply for _, last in journal.calls() if last.reply is not None]
     cost = journal.budget.cost
-    return Standing(journal.counts(), committed, ambiguous, cost(committed), cost(ambiguous), cached)
+    return Standing(
+        journal.counts(),
+        committed,
+        ambiguous,
+        cost(committed),
+        cost(ambiguous),
+        sum(reply.usage.prompt_tokens for reply in replies),
+        sum(_cached(reply.raw) for reply in replies),
+    )
 
 
 def dead_letters(journal: Journal) -> Iterator[dict[str, Any]]:
