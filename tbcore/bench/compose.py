@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -23,7 +23,7 @@ from tbcore.store import write_json, write_jsonl
 from tbcore.world.dialogue_moves import MOVES, WEIGHTS
 from tbcore.world.dialogue_story import Expectation, Story
 
-__all__ = ["COUNTS", "LITE", "SEED", "compose", "write_items"]
+__all__ = ["COUNTS", "LITE", "SEED", "compose", "save_items", "write_items"]
 
 SEED = 1
 """Of `postcardbench-1`."""
@@ -249,6 +249,21 @@ def write_items(path: Path = ITEMS_FILE, seed: int = SEED) -> dict[str, Any]:
         InputError: the file would be larger than 3 MB.
     """
     items, dropped = compose(seed)
+    return save_items(path, items, dropped, seed)
+
+
+def save_items(path: Path, items: Sequence[Item], dropped: Counter[str], seed: int) -> dict[str, Any]:
+    """Write conversations and, beside them, their checksum and counts; what was written about them.
+
+    Args:
+        path: of the conversations; what is known of them stands beside it, with the ending .json.
+        items: in order.
+        dropped: drafts that were dropped, by reason.
+        seed: they were made with.
+
+    Raises:
+        InputError: the file would be larger than 3 MB.
+    """
     write_jsonl(path, (item.to_json() for item in items))
     if path.stat().st_size > 3_000_000:
         raise InputError(f"{path}: it must not be larger than 3 MB; got {path.stat().st_size} bytes. Make fewer.")

@@ -258,6 +258,7 @@ class Told:
     def __init__(self, inner: Contestant, items: Iterable[Item]) -> None:
         self.inner, self.name = inner, f"{inner.name}, pictures told"
         self._items = {item.id: item for item in items}
+        self._read: dict[bytes, Scene | None] = {}
 
     def answer(self, conversations: Sequence[Sofar]) -> Sequence[Answer]:
         """What the other says to words."""
@@ -278,5 +279,8 @@ class Told:
         meant = sofar.references[k]
         if not sofar.captions[k] and meant is not None and self._items[sofar.item].owners[meant] == "user":
             return caption(self._items[sofar.item].scenes[meant])
-        seen = read_many(sofar.pictures[k][None])[0].scene
+        key = sofar.pictures[k].tobytes()
+        if key not in self._read:
+            self._read[key] = read_many(sofar.pictures[k][None])[0].scene
+        seen = self._read[key]
         return caption(seen) if seen is not None else sofar.captions[k] or "a picture"

@@ -20,6 +20,7 @@ from tbcore.world.scenes import Scene
 __all__ = [
     "FORMS",
     "ITEMS_FILE",
+    "PARAPHRASES_FILE",
     "SPLITS",
     "SUITES",
     "Exchange",
@@ -34,6 +35,9 @@ __all__ = [
 ITEMS_FILE = Path(__file__).parent / "data" / "postcardbench-1.jsonl"
 """The conversations; beside it, `postcardbench-1.json` holds their checksum, counts and what was left out."""
 
+PARAPHRASES_FILE = ITEMS_FILE.with_name("postcardbench-1-paraphrase.jsonl")
+"""The conversations of the split "paraphrase", which came later and leave the first file as it was."""
+
 SPLITS: dict[str, str] = {
     "iid": "scenes of the test split, in conversations such as those of training",
     "held-out": "things, backdrops and triples that no training picture shows together",
@@ -41,10 +45,11 @@ SPLITS: dict[str, str] = {
     "long": "six to eight exchanges; training has at most four",
     "reference": "one earlier picture is meant, named in five ways, over one to six exchanges; or two are combined",
     "probe": "single yes/no questions in pairs that differ in one fact, one of them right",
+    "paraphrase": "the same tasks in words that training never uses; a file and a suite of their own",
 }
 """Split -> what is new in it."""
 
-SUITES = ("lite", "full")
+SUITES = ("lite", "full", "paraphrase")
 
 Form = Literal["attached", "pronoun", "ordinal", "attribute", "owner", "quote"]
 FORMS: tuple[Form, ...] = ("attached", "pronoun", "ordinal", "attribute", "owner", "quote")
@@ -159,12 +164,12 @@ def _exchange_from_json(row: Mapping[str, Any], scenes: Sequence[Scene]) -> Exch
     return Exchange(asked, reply, Expectation(row["kind"], row["draws"], scene, row["facts"]), reference)
 
 
-def load_items(suite: str = "full", path: Path | str = ITEMS_FILE) -> list[Item]:
+def load_items(suite: str = "full", path: Path | str | None = None) -> list[Item]:
     """Read the conversations of a suite, after comparing the file with its checksum.
 
     Args:
-        suite: "full", or "lite" for the fixed small part of it.
-        path: the file; its checksum stands beside it, with the ending .json.
+        suite: "full", "lite" for the fixed small part of it, or "paraphrase".
+        path: the file; its checksum stands beside it, with the ending .json. None: that of the suite.
 
     Raises:
         InputError: no such suite, or a row that cannot be read.
@@ -173,7 +178,7 @@ def load_items(suite: str = "full", path: Path | str = ITEMS_FILE) -> list[Item]
     """
     if suite not in SUITES:
         raise InputError(f"load_items: suite must be one of {SUITES}; got {suite!r}")
-    place = Path(path)
+    place = Path(path or (PARAPHRASES_FILE if suite == "paraphrase" else ITEMS_FILE))
     wanted, found = read_json(place.with_suffix(".json"))["sha256"], sha256_of(place)
     if wanted != found:
         raise ManifestError(
@@ -181,4 +186,4 @@ def load_items(suite: str = "full", path: Path | str = ITEMS_FILE) -> list[Item]
             "compared with others. Restore it, or write it again with `python -m tbcore.bench items`."
         )
     items = [Item.from_json(row) for row in read_jsonl(place)]
-    return [item for item in items if item.lite or suite == "full"]
+    return [item for item in items if item.lite or suite != "lite"]

@@ -107,7 +107,10 @@ def _drawn(group: PictureGroup) -> NDArray[np.uint8]:
 def ask_recorded(
     recordings: Sequence[tuple[Dialogue, NDArray[np.uint8]]], contestant: Contestant, *, batch: int = 16
 ) -> list[Compared]:
-    """Ask for every reply of the assistant after the recorded history; failed replies stay, with their reason."""
+    """Ask for every reply of the assistant after the recorded history; failed replies stay, with their reason.
+
+    All first replies are asked for first, then all second ones, so that what was read of a history serves the next.
+    """
     waiting: list[tuple[Sofar, str, tuple[NDArray[np.uint8], ...]]] = []
     for dialogue, pictures in recordings:
         for number, turn in enumerate(dialogue.turns):
@@ -118,12 +121,14 @@ def ask_recorded(
             captions = tuple(c if who.get(k) == "assistant" else "" for k, c in enumerate(dialogue.captions))
             told = Sofar(dialogue.id, number // 2, dialogue.turns[:number], shown, captions, (None,) * len(shown))
             waiting.append((told, turn.text, tuple(pictures[index] for index in turn.pictures)))
-    compared: list[Compared] = []
-    for start in range(0, len(waiting), batch):
-        here = waiting[start : start + batch]
-        for (sofar, words, shown), given in zip(here, contestant.answer([one for one, _, _ in here]), strict=True):
-            compared.append(Compared(sofar.item, sofar.number, words, shown, given))
-    return compared
+    compared: dict[int, Compared] = {}
+    order = sorted(range(len(waiting)), key=lambda k: waiting[k][0].number)
+    for start in range(0, len(order), batch):
+        here = order[start : start + batch]
+        for k, given in zip(here, contestant.answer([waiting[k][0] for k in here]), strict=True):
+            sofar, words, shown = waiting[k]
+            compared[k] = Compared(sofar.item, sofar.number, words, shown, given)
+    return [compared[k] for k in range(len(waiting))]
 
 
 def _sentences(text: str) -> str:

@@ -31,8 +31,11 @@ from tbcore.world.render import SIZE, render
 
 __all__ = ["BATCH", "NO_ANSWER", "Replies", "items_hash", "read_replies", "run"]
 
-BATCH = 16
-"""Conversations asked at once: from about here on a processor computes no faster, but pads more."""
+HELD = 64
+"""Conversations held at the same time: what a contestant keeps in memory of each is needed until its end."""
+
+BATCH = HELD
+"""Conversations asked at once: a step for many costs little more than one for a few."""
 
 NO_ANSWER = "(no answer)"
 """What stands in the history where a reply failed or was empty."""
@@ -118,8 +121,25 @@ def run(
     """
     place = None if folder is None else _opened(Path(folder), items, contestant.name, settings or {})
     replies: Replies = {} if place is None else read_replies(place)
-    talks = [_Talk(item) for item in items]
     total = sum(len(item.exchanges) for item in items)
+
+    def keep(fresh: Replies) -> None:
+        replies.update(fresh)
+        if place is not None:
+            _keep(place / "replies.jsonl", fresh)
+        if watch is not None:
+            watch(len(replies), total)
+
+    for start in range(0, len(items), HELD):
+        _hold(items[start : start + HELD], contestant, replies, keep, batch=batch)
+    return replies
+
+
+def _hold(
+    items: Sequence[Item], contestant: Contestant, replies: Replies, keep: Callable[[Replies], None], *, batch: int
+) -> None:
+    """Hold some conversations to their end; `keep` takes what is said in each batch."""
+    talks = [_Talk(item) for item in items]
     for number in range(max((len(item.exchanges) for item in items), default=0)):
         open_now = [talk for talk in talks if number < len(talk.item.exchanges)]
         for talk in open_now:
@@ -127,15 +147,9 @@ def run(
         waiting = [talk for talk in open_now if (talk.item.id, number) not in replies]
         waiting.sort(key=lambda talk: talk.size)
         for start in range(0, len(waiting), batch):
-            fresh = _round(contestant, waiting[start : start + batch], number)
-            replies.update(fresh)
-            if place is not None:
-                _keep(place / "replies.jsonl", fresh)
-            if watch is not None:
-                watch(len(replies), total)
+            keep(_round(contestant, waiting[start : start + batch], number))
         for talk in open_now:
             talk.enter(number, replies[talk.item.id, number])
-    return replies
 
 
 def _round(contestant: Contestant, talks: Sequence[_Talk], number: int) -> Replies:

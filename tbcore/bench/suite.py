@@ -20,7 +20,7 @@ from tbcore.bench.controls import (
     Swapped,
 )
 from tbcore.bench.cycles import drift_of
-from tbcore.bench.items import Item
+from tbcore.bench.items import Item, load_items
 from tbcore.bench.metrics.intervals import Measure
 from tbcore.bench.metrics.table import measure_all
 from tbcore.bench.outcomes import Outcome, read_outcomes
@@ -30,7 +30,7 @@ from tbcore.bench.runner import BATCH, run
 from tbcore.seeds import stream
 from tbcore.world.scenes import sample_scene
 
-__all__ = ["already_known", "beside", "evaluate", "faults", "model_rows", "reference_rows"]
+__all__ = ["already_known", "beside", "evaluate", "faults", "model_rows", "paraphrased", "reference_rows"]
 
 Make = Callable[[Paints], Contestant]
 
@@ -88,6 +88,18 @@ def evaluate(
         outcomes[row.name] = read_outcomes(items, replies)
         results += [Result(row.name, measure) for measure in measure_all(outcomes[row.name])]
     return results, outcomes
+
+
+def paraphrased(rows: Sequence[Contestant], folder: Path | str, *, batch: int = BATCH) -> list[Result]:
+    """The main measures of rows on the split "paraphrase", each under a name that ends in it.
+
+    Args:
+        rows: contestants.
+        folder: one folder below it for each row.
+        batch: conversations asked at once.
+    """
+    results, _ = evaluate(rows, load_items("paraphrase"), folder, batch=batch)
+    return [one for one in results if one.measure.metric.endswith("/paraphrase")]
 
 
 def already_known(outcomes: Mapping[str, list[Outcome]], name: str) -> dict[frozenset[str], list[Outcome]]:

@@ -2,8 +2,8 @@
 
     text ──<start>──► caption ──<end>──► waiting ──painted, rolled back, vectors fed──► text ──stop──► done
 
-When `<end>` comes, the dialogue waits until all others are done or wait too; then all captions are painted together,
-the memory goes back to its length before `<start>`, and the picture's vectors are read in place of the words.
+When `<end>` comes, the dialogue steps aside until all others are done or wait too; then all captions are painted
+together, the memory goes back to its length before `<start>`, and the picture's vectors are read in place of the words.
 Control tokens never reach the user: what could go wrong with them has a defined result.
 
     a stray `<end>`, a nested `<start>`        cannot be chosen
@@ -12,13 +12,14 @@ Control tokens never reach the user: what could go wrong with them has a defined
     the reply ends inside a caption            the open caption is dropped whole
     more pictures than allowed                 `<start>` cannot be chosen any more
 
-The words, captions and pictures can be watched as they come (`Piece`), and what was read stays in a `Memory` for the
-next turn.
+The words, captions and pictures can be watched as they come (`Piece`), and what was read stays in a `Memory`, or for
+many dialogues in a `PrefixCache`, for the next turn.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,16 @@ import torch
 from torch import Tensor
 
 from tbcore.errors import DialogueError
-from tbcore.model.history import History
-from tbcore.model.memory import Memory, column_keys, picture_key
+from tbcore.model.memory import (
+    Memory,
+    PrefixCache,
+    column_keys,
+    empty_history,
+    feed_by_length,
+    lay_together,
+    picture_key,
+    take_row,
+)
 from tbcore.model.mim import MIMForConditionalGeneration, splice
 from tbcore.model.pack import Example, Layout, prompt_columns
 from tbcore.model.painter_port import Painter
@@ -41,7 +50,7 @@ if TYPE_CHECKING:
 
     from tbcore.model.query_head import QueryHead
 
-__all__ = ["DecodeSettings", "Drawn", "Memory", "Piece", "Prompt", "Reply", "generate"]
+__all__ = ["DecodeSettings", "Drawn", "Memory", "Piece", "PrefixCache", "Prompt", "Reply", "generate"]
 
 
 def generate(
@@ -52,7 +61,7 @@ def generate(
     painter: Painter | None,
     settings: DecodeSettings | None = None,
     watch: Watch | None = None,
-    memory: Memory | None = None,
+    memory: Memory | PrefixCache | None = None,
     processors: Sequence[LogitsProcessor] = (),
     head: QueryHead | None = None,
 ) -> list[Reply]:
@@ -65,7 +74,8 @@ def generate(
         painter: draws the captions; None: nothing is drawn.
         settings: lengths, sampling, seeds.
         watch: is called with every piece of every reply as soon as it is sure.
-        memory: of one conversation, for its single prompt; what it holds already is not read again.
+        memory: of one conversation, for its single prompt, or a cache for any number of them; what it holds already is
+            not read again.
         processors: of transformers, run before the settings' own. With a sliced head they see columns of the logits
             for ids, in scores and in what was said; without one the two are the same.
         head: draws without words, see `tbcore.model.query_head`; its painter must paint what it tells.
@@ -76,16 +86,20 @@ def generate(
     """
     if not prompts:
         return []
-    if memory is not None and len(prompts) != 1:
-        raise ValueError(f"generate: a memory is of one conversation; got {len(prompts)} prompts. Give each its own.")
+    if isinstance(memory, Memory) and len(prompts) != 1:
+        raise ValueError(
+            f"generate: a memory is of one conversation; got {len(prompts)} prompts. Give each its own, "
+            "or all a PrefixCache."
+        )
     if head is not None and layout.history == "keep_caption":
         raise ValueError("generate: a query head writes no captions to keep. Use history='drop_caption'.")
     loop = _Loop(model, layout, settings or DecodeSettings(), painter, len(prompts), watch=watch, head=head)
     loop.processors.extend([*processors, *loop.settings.processors()])
+    loop.repeatable = layout.history == "drop_caption" and not (loop.settings.sampling or processors or head)
     loop.read(prompts, memory)
-    while loop.active:
+    while loop.active or loop.aside:
         loop.write()
-    if memory is not None:
+    if isinstance(memory, Memory):
         memory.columns = loop.writers[0].columns
     return [writer.reply for writer in loop.writers]
 
@@ -110,6 +124,10 @@ class _Loop:
             for k in range(n_rows)
         ]
         self.active = list(self.writers)  # parallel to the rows of the history
+        self.aside: list[tuple[Writer, Tensor]] = []  # who waits for a picture while others write, and what they see
+        self.cache: PrefixCache | None = None
+        self.prompts: list[list[Hashable]] = []  # columns of each, where there is a cache
+        self.repeatable = False  # whether the same prompt is always answered with the same tokens
         self.rngs = [stream(settings.seed, f"decode {number}") for number in range(n_rows)]
         self.processors: list[Any] = []
         self.state: Tensor = torch.empty(0)  # float[b d_lm], what each row's next token follows from
@@ -122,40 +140,71 @@ class _Loop:
         self.column_of = {mark: (self.emitted == mark).nonzero()[:, 0] for mark in marks}
 
     @torch.no_grad()
-    def read(self, prompts: Sequence[Prompt], memory: Memory | None) -> None:
-        """Feed the conversations so far, or what a memory lacks of one."""
+    def read(self, prompts: Sequence[Prompt], memory: Memory | PrefixCache | None) -> None:
+        """Feed the conversations so far, or what a memory lacks of them."""
         language = self.model.language
         sheets = [prompt_columns(p.turns, p.captions or _unknown(p.turns), self.layout) for p in prompts]
         for prompt, sheet in zip(prompts, sheets, strict=True):
             _check_pictures(prompt, sheet)
-        known = 0
-        if memory is None:
-            self.history = History(language, len(prompts))
-        else:
-            columns = column_keys(sheets[0], prompts[0].pictures)
-            self.history, known = memory.recall(language, columns)
-            self.active[0].columns = memory.columns = columns
-        width = max(len(sheet) for sheet in sheets)
-        ids = torch.zeros(len(sheets), width, dtype=torch.long)
-        for row, sheet in enumerate(sheets):
-            ids[row, : len(sheet)] = torch.from_numpy(sheet.ids)
-        device = language.control.device
-        inputs = language.embed(ids.to(device))
-        slots, seen = self._unread(prompts, sheets, width=width, known=known)
+        begun = self._recall(prompts, sheets, memory)
+        rows = [[*sheet.ids.tolist(), *text] for sheet, (text, _) in zip(sheets, begun, strict=True)]
+        known, device = self.history.lengths, language.control.device
+        sizes = torch.tensor([len(row) for row in rows], device=device)
+        width = int(sizes.max())
+        ids = torch.tensor([row + [0] * (width - len(row)) for row in rows], device=device)
+        inputs = language.embed(ids)
+        slots, seen = self._unread(prompts, sheets, width=width, known=known.tolist())
         if seen:
             inputs = splice(inputs, self.model.vectors(torch.stack(seen)), torch.stack(slots).to(device))
-        counts = torch.tensor([len(sheet) - known for sheet in sheets], device=device)
-        self.state = self.history.feed(inputs[:, known:], counts)
+        counts = sizes - known
+        at = known[:, None] + torch.arange(int(counts.max()), device=device)
+        fresh = inputs.take_along_dim(at.clamp(max=width - 1)[..., None], dim=1)
+        self.history, self.state = feed_by_length(self.history, fresh, counts)
+        for row, (writer, (_, said)) in enumerate(zip(self.active, begun, strict=True)):
+            writer.before_caption, self.states_before[writer.number] = len(rows[row]), self.state[row]
+            for token in said:
+                writer.take(token)
+        self._step_aside()
+
+    def _recall(
+        self, prompts: Sequence[Prompt], sheets: Sequence[Example], memory: Memory | PrefixCache | None
+    ) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
+        """Start from what is in memory; of each reply, the words before its first picture and all that was said so far.
+
+        Both are () where the reply was not begun before.
+        """
+        begun: list[tuple[tuple[int, ...], tuple[int, ...]]] = [((), ())] * len(prompts)
+        if memory is None:
+            self.history = empty_history(self.model.language, len(prompts))
+            return begun
+        columns = [column_keys(sheet, p.pictures) for sheet, p in zip(sheets, prompts, strict=True)]
+        if isinstance(memory, Memory):
+            self.history, _ = memory.recall(self.model.language, columns[0])
+            self.active[0].columns = memory.columns = columns[0]
+            return begun
+        self.cache, self.prompts = memory, [list(row) for row in columns]
+        if self.repeatable:
+            said = [memory.begun(row, self._conditions) for row in columns]
+            begun = [(one[: one.index(self.layout.start_id)] if one else (), one) for one in said]
+        for writer, row, (text, _) in zip(self.active, columns, begun, strict=True):
+            writer.columns = [*row, *text]
+        self.history, _ = memory.recall(self.model.language, [writer.columns for writer in self.active])
+        return begun
+
+    @property
+    def _conditions(self) -> Hashable:
+        """What a repeatable reply depends on besides its prompt, as far as its first picture."""
+        return replace(self.settings, seed=0), self.painter is None
 
     def _unread(
-        self, prompts: Sequence[Prompt], sheets: Sequence[Example], *, width: int, known: int
+        self, prompts: Sequence[Prompt], sheets: Sequence[Example], *, width: int, known: Sequence[int]
     ) -> tuple[list[Tensor], list[Tensor]]:
         """Slots and features of the pictures that are not in memory whole."""
         slots: list[Tensor] = []
         seen: list[Tensor] = []
         for row, (prompt, sheet) in enumerate(zip(prompts, sheets, strict=True)):
             for index, places in zip(sheet.pictures, sheet.slots, strict=True):
-                if places[-1] >= known:
+                if places[-1] >= known[row]:
                     picture = prompt.pictures[index]
                     found = picture if isinstance(picture, Tensor) else self.model.vision.patches(picture[None])[0]
                     seen.append(found.to(self.model.language.control.device, torch.float32))
@@ -164,28 +213,26 @@ class _Loop:
 
     @torch.no_grad()
     def write(self) -> None:
-        """One more token for every row that is not waiting; or, when all wait, their pictures."""
+        """One more token for every row; or, when all wait, their pictures."""
         if all(writer.mode == "waiting" for writer in self.active):
             self._draw()
             return
-        talking = [row for row, writer in enumerate(self.active) if writer.mode != "waiting"]
         lengths = self.history.lengths.tolist()
-        said = [self.layout.text.format.stop] * len(self.active)
-        chosen = self._choose([self.active[row] for row in talking], self.model.language.logits(self.state[talking]))
-        for row, token in zip(talking, chosen, strict=True):
-            writer, said[row] = self.active[row], token
+        said = self._choose(self.active, self.model.language.logits(self.state))
+        for row, (writer, token) in enumerate(zip(self.active, said, strict=True)):
             if token == self.layout.start_id:
                 writer.before_caption, self.states_before[writer.number] = lengths[row], self.state[row]
             writer.take(token)
-        said = [said[row] for row in self._retire()]
-        device = self.state.device
-        counts = torch.tensor([writer.mode != "waiting" for writer in self.active], device=device).long()
-        if counts.any():
+            first = token == self.layout.end_id and not writer.n_pictures and writer.caption
+            if first and self.cache is not None and self.repeatable:
+                self.cache.begin(self.prompts[writer.number], self._conditions, writer.said)
+        said = [said[row] for row in self._step_aside()]
+        if self.active and self.active[0].mode != "waiting":
+            device = self.state.device
             inputs = self.model.language.embed(torch.tensor(said, device=device)[:, None])
-            self.state = torch.where(counts[:, None] > 0, self.history.feed(inputs, counts), self.state)
+            self.state = self.history.feed(inputs, torch.ones(len(said), dtype=torch.long, device=device))
             for writer, token in zip(self.active, said, strict=True):
-                if writer.mode != "waiting":
-                    writer.columns.append(token)
+                writer.columns.append(token)
 
     def _choose(self, writers: Sequence[Writer], logits: Tensor) -> list[int]:
         """The next token of each, among those that are allowed there."""
@@ -211,7 +258,12 @@ class _Loop:
 
     def _draw(self) -> None:
         """Paint for all rows, take the captions back, and feed the pictures instead."""
-        language, device = self.model.language, self.state.device
+        language, device = self.model.language, self.model.language.control.device
+        if self.aside:
+            here = [(writer, take_row(self.history, row)) for row, writer in enumerate(self.active)]
+            waiting = sorted([*here, *self.aside], key=lambda one: one[0].number)
+            self.active, self.aside = [writer for writer, _ in waiting], []
+            self.history = lay_together(language, [(row, row.shape[2]) for _, row in waiting])
         lengths = self.history.lengths.tolist()
         drawings = self._paint()
         keeping = self.layout.history == "keep_caption"
@@ -234,18 +286,27 @@ class _Loop:
                 writer.columns += [self.layout.end_id] if keeping else []
                 writer.columns += [(name, number) for number in range(self.layout.n_queries)]
             writer.drawn(drawing)
-        self._retire()
+        self._step_aside()
 
-    def _retire(self) -> list[int]:
-        """Drop the rows that are done; which rows stay."""
-        going = [row for row, writer in enumerate(self.active) if writer.mode != "done"]
-        if len(going) < len(self.active):
-            self.active = [self.active[row] for row in going]
-            rows = torch.tensor(going, device=self.state.device, dtype=torch.long)
+    def _step_aside(self) -> list[int]:
+        """Take out the rows that are done and, while others write, those that wait; which rows stay."""
+        writing = any(writer.mode in ("text", "caption") for writer in self.active)
+        staying: list[int] = []
+        for row, writer in enumerate(self.active):
+            if writer.mode == "done":
+                if self.cache is not None:
+                    self.cache.keep(self.history, row, writer.columns)
+            elif writer.mode == "waiting" and writing:
+                self.aside.append((writer, take_row(self.history, row)))
+            else:
+                staying.append(row)
+        if len(staying) < len(self.active):
+            self.active = [self.active[row] for row in staying]
+            rows = torch.tensor(staying, device=self.state.device, dtype=torch.long)
             self.state = self.state[rows]
-            if going:
+            if staying:
                 self.history.keep(rows)
-        return going
+        return staying
 
     def _paint(self) -> list[Drawn | None]:
         """Paint what is not blank."""
@@ -267,7 +328,7 @@ class _Loop:
         """What the model sees of its drawings: float[b q d_lm], zeros where there is none."""
         language = self.model.language
         shape = (len(drawings), self.layout.n_queries, language.width)
-        vectors = torch.zeros(shape, device=self.state.device, dtype=language.dtype)
+        vectors = torch.zeros(shape, device=language.control.device, dtype=language.dtype)
         rows = [row for row, drawing in enumerate(drawings) if drawing is not None]
         if rows:
             seen = self.model.vision.patches(np.stack([drawn.picture for drawn in drawings if drawn is not None]))

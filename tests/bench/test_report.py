@@ -71,3 +71,5 @@ def test_command_line_runs_and_prints_the_table_again(tmp_path, capsys):
 def test_command_line_says_what_is_wrong(tmp_path, capsys):
     assert main(["run", "--model", str(tmp_path), "--painter-steps", "0", "--out", str(tmp_path)]) == 1
     assert "there is no checkpoint here" in capsys.readouterr().err
+    assert main(["run", "--query-head", str(tmp_path), "--painter-steps", "0", "--out", str(tmp_path)]) == 1
+    assert "--query-head: needs --model" in capsys.readouterr().err
