@@ -7,6 +7,8 @@ shelf          conversations kept in memory                  inside         what
 looking        how that is made from a model                 export         pages, and records for refinement
 view           ipywidgets on top of a conversation           live, past, postcards   its parts
 pictures       uploads checked, PNG both ways                markup         the only place that writes HTML
+panels         how the parts stand on the page               dropping       pictures dropped or pasted
+page           one server and a web page in front of it      animation      a short film of that page
 twin           a whole conversation as a page or a figure
 """
 

@@ -136,6 +136,10 @@ class MIMAssistant:
             raise InputError("draw: there is no painter, or the caption is blank. Say what to draw.")
         return self.painter.paint([caption], [seed])[0]
 
+    def forget(self, conversation: str) -> None:
+        """Give up what is kept of this conversation."""
+        self.shelf.take(conversation)
+
     def look_inside(self, transcript: Transcript) -> Inside:
         """How sure it was of the last reply, what it looked at, what was really drawn.
 

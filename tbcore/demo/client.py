@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import logging
 import os
 import secrets
 import time
@@ -34,8 +35,12 @@ from tbcore.demo.pictures import from_png, read_upload, to_png
 from tbcore.demo.transcript import Drawing, Transcript
 from tbcore.errors import InputError, MissingExtraError, TeacherError
 
-__all__ = ["EndpointEngine", "messages_of"]
+__all__ = ["SERVER_VARIABLE", "EndpointEngine", "connected", "messages_of"]
 
+SERVER_VARIABLE = "TBCORE_SERVER"
+"""Environment variable with the base URL of the server that a window of the page talks to."""
+
+_LOG = logging.getLogger(__name__)
 _FINISH: dict[str, Finish] = {"length": "length"}
 
 
@@ -132,6 +137,18 @@ class EndpointEngine:
             raise self._failed(error) from error
         return from_png(_bytes((made.data or [])[0].b64_json))
 
+    def forget(self, conversation: str) -> None:
+        """Tell a server of ours that this conversation is over.
+
+        Nothing is lost where it cannot be told: the server gives up the oldest conversations by itself.
+        """
+        if not self.ours or not conversation:
+            return
+        try:
+            self._client.post("/textbind/forget", cast_to=cast(Any, object), body={"conversation": conversation})
+        except self._openai.OpenAIError as error:
+            _LOG.debug("a conversation could not be given up: %s", error)
+
     def look_inside(self, transcript: Transcript) -> Inside:
         """Ask what the model saw and how sure it was of the last reply.
 
@@ -176,6 +193,12 @@ class EndpointEngine:
             return InputError(words)
         where = f"status {status}: " if status else ""
         return TeacherError(f"{self._client.base_url}: {where}{words}. Is the server running, and is the token right?")
+
+
+def connected() -> EndpointEngine | None:
+    """The server that the environment names, or None where it names none."""
+    url = os.environ.get(SERVER_VARIABLE, "")
+    return EndpointEngine(url) if url else None
 
 
 def messages_of(transcript: Transcript, *, ours: bool = True) -> list[dict[str, Any]]:

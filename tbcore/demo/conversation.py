@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from tbcore.demo.engine import Answer, Ask, Engine, Stopped, Watch, unwatched
+from tbcore.demo.engine import Answer, Ask, Engine, Remembering, Stopped, Watch, unwatched
 from tbcore.demo.transcript import Drawing, ReplyPart, Transcript, UserPart
 from tbcore.errors import DialogueError, InputError
 from tbcore.records import Turn
@@ -88,6 +88,8 @@ class Conversation:
         self.limits = limits or Limits()
         self.ask = ask or Ask()
         self.latest: Answer | None = None
+        self.id = ""
+        """Names the conversation in the memory of an engine."""
         self.reset()
 
     @property
@@ -224,10 +226,11 @@ class Conversation:
         self._current = branch
 
     def reset(self) -> None:
-        """Begin anew; all branches are forgotten."""
+        """Begin anew; all branches are forgotten, also by an engine that remembers."""
+        if self.id and isinstance(self.assistant, Remembering):
+            self.assistant.forget(self.id)
         self._branches, self._current = [Transcript()], 0
         self.id = secrets.token_hex(8)
-        """Names the conversation in the memory of an engine."""
 
     def to_json(self) -> dict[str, Any]:
         """The conversation as a JSON object: the present branch, and the others below `branches` if there are any."""

@@ -31,6 +31,7 @@ __all__ = [
     "Event",
     "Finish",
     "Queued",
+    "Remembering",
     "ScriptedEngine",
     "Stopped",
     "StreamedParts",
@@ -167,6 +168,15 @@ class Engine(Protocol):
         Raises:
             InputError: there is no painter, or the caption is blank.
         """
+        ...
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """An engine that keeps conversations in memory between turns."""
+
+    def forget(self, conversation: str) -> None:
+        """Give up what is kept of this conversation; nothing happens where nothing is kept."""
         ...
 
 

@@ -1,23 +1,65 @@
-"""Pictures to talk about: a palette, and a postcard put together from a backdrop and things."""
+"""What to start from: a palette of postcards, examples, and a postcard put together from a backdrop and things."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tbcore.seeds import stream
 from tbcore.world.backdrops import BACKDROPS
+from tbcore.world.captions import caption
 from tbcore.world.render import render
-from tbcore.world.scenes import FRAMES, Scene
+from tbcore.world.scenes import FRAMES, Scene, sample_scene
 from tbcore.world.sprites import SPRITES
 
 if TYPE_CHECKING:
     from ipywidgets import VBox
 
-__all__ = ["PostcardMaker"]
+__all__ = ["EXAMPLES", "Example", "PostcardMaker", "palette"]
 
 _NOTHING = "(nothing)"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A message to start from.
+
+    Attributes:
+        words: what is said.
+        card: which picture of the palette stands before the words, from 0; None: none.
+    """
+
+    words: str
+    card: int | None = None
+
+
+EXAMPLES = (
+    Example("What do you see?", card=0),
+    Example("Please draw a tiger on a sandy beach."),
+    Example("Hello! What can you do?"),
+)
+"""A question about a picture, a wish, and a greeting."""
+
+
+def palette(n: int = 6, *, seed: int = 0) -> dict[str, NDArray[np.uint8]]:
+    """Different postcards of two things, of the test split, which no training has seen.
+
+    Args:
+        n: how many.
+        seed: chooses them.
+
+    Returns:
+        Captions and pictures uint8[64 64 3].
+    """
+    rng, found = stream(seed, "demo palette"), list[Scene]()
+    while len(found) < n:
+        scene = replace(sample_scene(rng, n_things=2, split="test"), frame=None)
+        if scene not in found:
+            found.append(scene)
+    return {caption(scene): render(scene) for scene in found}
 
 
 class PostcardMaker:
@@ -36,7 +78,7 @@ class PostcardMaker:
         nouns = sorted(SPRITES)
 
         def choice(what: str, names: list[str]) -> Any:
-            return widgets.Dropdown(options=names, description=what, style={"description_width": "6em"})
+            return widgets.Dropdown(options=names, description=what, style={"description_width": "7.5em"})
 
         self.backdrop = choice("Backdrop", list(BACKDROPS))
         self.things = [
@@ -45,7 +87,9 @@ class PostcardMaker:
             choice("Third thing", [_NOTHING, *nouns]),
         ]
         self.frame = choice("Frame", [_NOTHING, *FRAMES])
-        self.add = widgets.Button(description="Add this postcard", layout=widgets.Layout(width="auto"))
+        self.add = widgets.Button(
+            description="Add this postcard", layout=widgets.Layout(width="auto", align_self="flex-start")
+        )
         self.tree: VBox = widgets.VBox([self.backdrop, *self.things, self.frame, self.add])
 
     def scene(self) -> Scene:

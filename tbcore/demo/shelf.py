@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
@@ -50,6 +51,7 @@ class MemoryShelf:
     def __init__(self, *, max_bytes: int = 512 << 20) -> None:
         self.max_bytes = max_bytes
         self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._lock = threading.Lock()  # windows are closed while others are answered
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -57,15 +59,21 @@ class MemoryShelf:
     @property
     def n_bytes(self) -> int:
         """Bytes of all."""
-        return sum(kept.n_bytes for kept in self._kept.values())
+        with self._lock:
+            return self._size()
 
     def take(self, name: str) -> Kept:
         """What is kept of this conversation, or an empty memory; off the shelf until it is put back."""
-        return self._kept.pop(name, None) or Kept()
+        with self._lock:
+            return self._kept.pop(name, None) or Kept()
 
     def put(self, name: str, kept: Kept) -> None:
         """Keep it, and forget the oldest ones that do not fit beside it."""
-        if name:
-            self._kept[name] = kept
-        while self._kept and self.n_bytes > self.max_bytes:
-            self._kept.popitem(last=False)
+        with self._lock:
+            if name:
+                self._kept[name] = kept
+            while self._kept and self._size() > self.max_bytes:
+                self._kept.popitem(last=False)
+
+    def _size(self) -> int:
+        return sum(kept.n_bytes for kept in self._kept.values())

@@ -7,7 +7,7 @@ callback never vanishes: its message stands in the line below the buttons, and t
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from numpy.typing import NDArray
 
 from tbcore.demo import markup
 from tbcore.demo.conversation import Conversation, UserPart
+from tbcore.demo.dropping import drop_zone
 from tbcore.demo.engine import Engine, Event, Stopped
 from tbcore.demo.inside import Insight
 from tbcore.demo.live import LiveReply
+from tbcore.demo.panels import arranged, folds
 from tbcore.demo.past import Past, past_of
 from tbcore.demo.pictures import read_upload
-from tbcore.demo.postcards import PostcardMaker
+from tbcore.demo.postcards import EXAMPLES, Example, PostcardMaker
+from tbcore.demo.transcript import Transcript
 from tbcore.errors import InputError, MissingExtraError, TbcoreError
 
 if TYPE_CHECKING:
@@ -39,6 +42,9 @@ class ChatView:
         said, message, send, stop, undo, again, reset, upload, clear, status: the widgets, by what they are for.
         live: the reply while it is written.
         pick: one button per picture of the palette.
+        tries: one button per example.
+        drop: takes pictures that are dropped or pasted; None where anywidget is not installed.
+        folds: what is folded away, by title.
         maker: puts a postcard together.
         past, rewrite, change: choose something said or drawn, write it anew, apply it.
         branch: choose among the branches of the conversation.
@@ -53,6 +59,7 @@ class ChatView:
         background: replies come on a thread, so that they are seen growing and can be stopped; for a page that
             somebody looks at. Without it, a click returns when the reply is there.
         beside: further engines by name; each answers the same messages, for comparison, outside the conversation.
+        examples: messages to start from.
 
     Raises:
         MissingExtraError: ipywidgets is not installed.
@@ -65,6 +72,7 @@ class ChatView:
         *,
         background: bool = False,
         beside: Mapping[str, Engine] | None = None,
+        examples: Sequence[Example] = EXAMPLES,
     ) -> None:
         try:
             import ipywidgets
@@ -72,6 +80,7 @@ class ChatView:
             raise MissingExtraError("ChatView needs ipywidgets: pip install ipywidgets") from error
         self.conversation, self.background = conversation, background
         self.palette, self.beside = dict(palette or {}), dict(beside or {})
+        self.examples = tuple(one for one in examples if one.card is None or one.card < len(self.palette))
         self.draft: list[UserPart] = []
         self.error: Exception | None = None
         self.working: threading.Thread | None = None
@@ -79,21 +88,27 @@ class ChatView:
         self._past: tuple[Past, ...] = ()
         self._listing = False
         self._build(ipywidgets)
-        self.tree: VBox = self._arrange(ipywidgets)
+        self.folds = folds(self)
+        self.tree: VBox = arranged(self)
         self.refresh()
 
     def refresh(self) -> None:
         """Show the conversation and the draft as they are now."""
-        transcript = self.conversation.transcript
+        self._show_turns(self.conversation.transcript)
+        self._show_draft()
+        self._list_choices()
+        self._enable()
+
+    def _show_turns(self, transcript: Transcript) -> None:
         turns = "".join(markup.bubble(transcript, turn) for turn in transcript.turns)
         self.said.value = turns or markup.text("Nothing has been said yet. Pick a picture, or just say hello.")
+
+    def _show_draft(self) -> None:
         shown = [
             markup.text(part) if isinstance(part, str) else markup.picture(part, alt="a picture you are about to send")
             for part in self.draft
         ]
         self.drafted.value = "".join([markup.text("Your message so far:"), *shown]) if shown else ""
-        self._list_choices()
-        self._enable()
 
     def _list_choices(self) -> None:
         """What can be changed, and the branches; a new list picks its first entry, which is nobody's wish."""
@@ -108,11 +123,12 @@ class ChatView:
 
     def offer(self, name: str, content: bytes) -> None:
         """Add a file to the message as an upload does; what is wrong with it is shown."""
-        self._guarded(lambda: self._add(read_upload(name, content)))(None)
+        self._guarded(lambda: self._take([(name, content)]))(None)
 
     def _build(self, widgets: Any) -> None:
         def button(words: str, action: Callable[[], None], *, slow: bool = False, **more: Any) -> Any:
-            made = widgets.Button(description=words, layout=widgets.Layout(width="auto"), **more)
+            room = widgets.Layout(width="auto", align_self="flex-start")
+            made = widgets.Button(description=words, layout=room, **more)
             made.on_click(self._started(action) if slow else self._guarded(action))
             return made
 
@@ -121,7 +137,8 @@ class ChatView:
         self.message = widgets.Textarea(
             description="Message", placeholder="Write here, then press Send", layout=widgets.Layout(width="95%")
         )
-        self.send = button("Send", self._send, slow=True, button_style="primary")
+        strong = {"button_color": "#1d4ed8", "text_color": "#ffffff"}
+        self.send = button("Send", self._send, slow=True, style=strong)
         self.stop = button("Stop", self._stopping.set)
         self.undo = button("Undo last exchange", self._undo)
         self.again = button("Answer again", self._again, slow=True)
@@ -143,29 +160,24 @@ class ChatView:
             )
             for number, picture in enumerate(self.palette.values(), start=1)
         ]
+        self.tries = [button(f"Try: {one.words}", lambda one=one: self._try(one)) for one in self.examples]
+        self.drop = self._drop_zone()
         self.upload.observe(self._guarded(self._uploaded), names="value")
         self.past.observe(self._choose_past, names="value")
         self.branch.observe(self._switched, names="value")
 
-    def _arrange(self, widgets: Any) -> VBox:
-        cards = [
-            widgets.VBox([widgets.HTML(markup.picture(picture, alt=name, width=96)), button])
-            for (name, picture), button in zip(self.palette.items(), self.pick, strict=True)
-        ]
-        wrap = widgets.Layout(flex_flow="row wrap")
-        more = widgets.Accordion(
-            [
-                self.maker.tree,
-                widgets.VBox([self.past, self.rewrite, self.change]),
-                widgets.VBox([self.look, self.inside]),
-            ],
-            titles=("Make a postcard", "Change something said or drawn", "Look inside"),
-        )
-        buttons = [self.send, self.stop, self.clear, self.upload]
-        others = [self.undo, self.again, self.reset, self.branch]
-        shown = [self.said, self.live.tree, widgets.HBox(cards, layout=wrap), self.drafted, self.message]
-        rows = [widgets.HBox(buttons, layout=wrap), widgets.HBox(others, layout=wrap)]
-        return widgets.VBox([*shown, *rows, self.status, more])
+    def _drop_zone(self) -> Any:
+        def fail(error: Exception) -> None:
+            self._guarded(lambda: self._raise(error))(None)
+
+        try:
+            return drop_zone(self.offer, fail)
+        except MissingExtraError:
+            return None  # uploading does the same
+
+    @staticmethod
+    def _raise(error: Exception) -> None:
+        raise error
 
     def _enable(self, *, busy: bool = False) -> None:
         """What can be pressed now."""
@@ -187,7 +199,9 @@ class ChatView:
                 action()
             except Exception as error:  # a callback has nobody to raise to but the reader
                 self._show(error)
-            if not busy:
+            if busy:
+                self._show_draft()
+            else:
                 self.refresh()
 
         return call
@@ -233,9 +247,19 @@ class ChatView:
         self.live.take(event)
 
     def _send(self) -> None:
-        self.conversation.send([*self.draft, self.message.value], watch=self._watch)
+        """What is written or picked while the reply comes belongs to the next message; a failed one comes back."""
+        draft, words = list(self.draft), self.message.value
         self.draft.clear()
-        self.message.value = self.status.value = ""
+        self.message.value = self.drafted.value = ""
+        try:
+            if draft or words.strip():
+                self._show_turns(self.conversation.transcript.adding("user", [*draft, words]))
+            self.conversation.send([*draft, words], watch=self._watch)
+        except BaseException:
+            self.draft[:0] = draft
+            self.message.value = "\n".join(one for one in (words, self.message.value) if one)
+            raise
+        self.status.value = ""
         self._compare()
 
     def _again(self) -> None:
@@ -279,13 +303,29 @@ class ChatView:
         self.draft.append(picture)
         self.message.value = ""
 
+    def _try(self, example: Example) -> None:
+        self.message.value = ""
+        if example.card is not None:
+            self._add(list(self.palette.values())[example.card])
+        self.message.value = example.words
+
     def _uploaded(self) -> None:
         if not self.upload.value:
             return
         files = list(self.upload.value)
         self.upload.value = ()
-        for file in files:
-            self._add(read_upload(str(file["name"]), bytes(file["content"])))
+        self._take((str(file["name"]), bytes(file["content"])) for file in files)
+
+    def _take(self, files: Iterable[tuple[str, bytes]]) -> None:
+        """Add what can be read; then say of the others why they cannot."""
+        refused: list[str] = []
+        for name, content in files:
+            try:
+                self._add(read_upload(name, content))
+            except InputError as error:
+                refused.append(str(error))
+        if refused:
+            raise InputError("\n".join(refused))
 
     def _choose_past(self, _event: Any) -> None:
         if not self._listing:

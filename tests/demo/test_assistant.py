@@ -168,6 +168,9 @@ def test_memories_that_do_not_fit_are_forgotten_the_oldest_first(tiny):
     assert engine.shelf.n_bytes <= engine.shelf.max_bytes
     assert engine.shelf.take("a").memory.history is None
     assert engine.shelf.take("c").memory.history is not None
+    engine.forget("c")
+    engine.forget("never heard of")
+    assert engine.shelf.take("c").memory.history is None
 
 
 def test_a_reply_can_be_stopped_and_the_next_one_is_right(tiny):

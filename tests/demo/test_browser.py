@@ -1,65 +1,29 @@
 """The chat in Chromium, in JupyterLab and in Voila: `pytest -m browser tests/demo/test_browser.py`.
 
-Each front end runs a small notebook whose view is a client of a scripted server in this process.
-`TBCORE_CHROMIUM` names the browser; Debian's is the default.
+A front end, its two windows and the scripted model behind them are started once; each test begins with an empty
+conversation. `TBCORE_CHROMIUM` names the browser; Debian's is the default.
 """
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
-import urllib.request
-from pathlib import Path
+from urllib.parse import urlsplit
 
-import nbformat
-import numpy as np
 import pytest
 
-from tbcore.course.places import project_root
-from tbcore.demo.engine import ScriptedEngine
 from tbcore.demo.pictures import to_png
 from tbcore.demo.serving.command import running
-from tbcore.demo.transcript import Drawing
+from tests.demo import browsing
 from tests.demo.attacks import ATTACKS
-
-CHROMIUM = Path(os.environ.get("TBCORE_CHROMIUM", "/usr/bin/chromium"))
+from tests.demo.browsing import answered, begin_anew, noise, say, transfer
+from tests.demo.pages import card
 
 pytestmark = [
     pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.is_file(), reason=f"no browser at {CHROMIUM}"),
-    pytest.mark.timeout(600),
+    pytest.mark.skipif(not browsing.CHROMIUM.is_file(), reason=f"no browser at {browsing.CHROMIUM}"),
+    pytest.mark.timeout(1800),
 ]
 
-CELL = """
-import numpy as np
-from tbcore.demo.client import EndpointEngine
-from tbcore.demo.conversation import Conversation
-from tbcore.demo.view import ChatView
-
-cards = {{"a card": np.full((64, 64, 3), 90, np.uint8)}}
-view = ChatView(Conversation(EndpointEngine({url!r})), cards, background=True)
-view.tree
-"""
-
-
-def card(shade: int) -> np.ndarray:
-    return np.full((64, 64, 3), shade, dtype=np.uint8)
-
-
-class Answers(ScriptedEngine):
-    """Repeats what it is told, and draws when it is asked to."""
-
-    def answer(self, history, ask, watch):
-        words = history.turns[-1].text
-        shown = sum(len(turn.pictures) for turn in history.turns[::2])
-        said = [f"I see {shown} and hear: {words}"]
-        drawn = [Drawing(words.removeprefix("draw ").strip(), card(50))] if words.startswith("draw ") else []
-        # A script of its own for each answer: a window that closed early leaves nothing for the next one.
-        return ScriptedEngine([*said, *drawn]).answer(history, ask, watch)
+FORBIDDEN = "script, svg, iframe, form, object, embed, video, base, meta, style, a, input"
 
 
 @pytest.fixture(scope="module")
@@ -67,88 +31,35 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        opened = play.chromium.launch(executable_path=str(browsing.CHROMIUM), args=["--no-sandbox"])
         yield opened
         opened.close()
 
 
-@pytest.fixture(scope="module")
-def model():
-    with running(Answers()) as url:
-        yield url
-
-
 @pytest.fixture(scope="module", params=["voila", "lab"])
-def front(request, model, tmp_path_factory):
-    """The front end's name and the address of the notebook in it."""
-    folder = tmp_path_factory.mktemp(request.param)
-    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    cell = nbformat.v4.new_code_cell(CELL.format(url=model))
-    notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": kernel})
-    nbformat.write(notebook, folder / "chat.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    if request.param == "voila":
-        command = ["-m", "voila", "chat.ipynb", "--no-browser", f"--port={port}"]
-        address = f"http://127.0.0.1:{port}/"
-    else:
-        command = ["-m", "jupyterlab", "--no-browser", f"--port={port}", "--allow-root", "--IdentityProvider.token="]
-        address = f"http://127.0.0.1:{port}/lab/tree/chat.ipynb"
-    environment = {**os.environ, "PYTHONPATH": str(project_root())}
-    with (folder / "log.txt").open("wb") as log:
-        serving = subprocess.Popen(
-            [sys.executable, *command], cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            wait_for(f"http://127.0.0.1:{port}/", serving)
-            yield request.param, address
-        finally:
-            serving.terminate()
-            serving.wait(30)
-
-
-def wait_for(address: str, serving: subprocess.Popen, seconds: float = 120) -> None:
-    started = time.monotonic()
-    while time.monotonic() - started < seconds:
-        assert serving.poll() is None, "the front end ended at once"
-        try:
-            with urllib.request.urlopen(address, timeout=60):
-                return
-        except (urllib.error.URLError, TimeoutError, ConnectionError):
-            time.sleep(0.5)
-    pytest.fail(f"{address} does not answer")
+def front(request, browser, tmp_path_factory):
+    start = {"voila": browsing.voila, "lab": browsing.lab}[request.param]
+    with running(browsing.Answers()) as url, start(url, tmp_path_factory.mktemp(request.param)) as found:
+        found.open(browser)
+        yield found
+        for page in found.windows:
+            page.close()
 
 
 @pytest.fixture
-def open_chat(browser, front):
-    """Opens a window of its own; gives its page with the chat in it."""
-    contexts = []
-
-    def open_one():
-        context = browser.new_context()
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(120_000)
-        page.goto(front[1])
-        if front[0] == "lab":
-            page.get_by_role("menuitem", name="Run", exact=True).click()
-            page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
-        page.get_by_role("button", name="Send").wait_for()
-        return page
-
-    yield open_one
-    for context in contexts:
-        context.close()
+def page(front):
+    begin_anew(front.windows[0])
+    return front.windows[0]
 
 
-def say(page, words: str) -> None:
-    page.get_by_placeholder("Write here, then press Send").fill(words)
-    page.get_by_role("button", name="Send").click()
+@pytest.fixture
+def dark(front):
+    """The second window: dark and narrow."""
+    begin_anew(front.windows[1])
+    return front.windows[1]
 
 
-def test_upload_ask_and_read_the_answer(open_chat, tmp_path):
-    page = open_chat()
+def test_upload_ask_and_read_the_answer(page, tmp_path):
     (tmp_path / "mine.png").write_bytes(to_png(card(200)))
     with page.expect_file_chooser() as chooser:
         page.get_by_role("button", name="Upload pictures").click()
@@ -156,46 +67,147 @@ def test_upload_ask_and_read_the_answer(open_chat, tmp_path):
     page.get_by_text("Your message so far:").wait_for()
     say(page, "what is it?")
     page.get_by_text("I see 1 and hear: what is it?").wait_for()
+    answered(page, 1)
     assert page.locator("article").count() == 2
     assert page.locator("article").first.get_by_role("img").count() == 1
 
 
-def test_draw_then_edit_the_caption_and_redraw(open_chat):
-    page = open_chat()
+def test_pictures_are_dropped_pasted_picked_and_put_together(page):
+    transfer(page, "drop", "dropped.png", to_png(noise()))
+    drafted = page.get_by_alt_text("a picture you are about to send")
+    drafted.first.wait_for()
+    transfer(page, "paste", "pasted.png", to_png(card(9)))
+    drafted.nth(1).wait_for()
+    page.get_by_role("button", name="Add postcard 2").click()
+    drafted.nth(2).wait_for()
+    page.get_by_role("button", name="Show: Make a postcard").click()
+    page.get_by_label("Second thing").select_option("tiger")
+    page.get_by_role("button", name="Add this postcard").click()
+    drafted.nth(3).wait_for()
+    page.get_by_role("button", name="Hide: Make a postcard").click()
+    say(page, "how many?")
+    page.get_by_text("I see 4 and hear: how many?").wait_for()
+    answered(page, 1)
+    assert page.locator("article").first.get_by_role("img").count() == 4
+    transfer(page, "drop", "<img src=x onerror=window.canary=1>", b"no picture at all")
+    told = page.locator(".tbcore-chat").get_by_role("alert")
+    told.wait_for()
+    assert told.inner_text().startswith("<img src=x onerror=window.canary=1>: ")
+    assert page.evaluate("window.canary") is None
+
+
+def test_draw_then_edit_the_caption_and_redraw(page):
     say(page, "draw a red boat")
     page.get_by_text("drawn from: a red boat").wait_for()
-    page.get_by_text("Change something said or drawn").click()
+    answered(page, 1)
+    page.get_by_role("button", name="Show: Change something said or drawn").click()
     page.get_by_label("Change", exact=True).select_option("Drawing 1 of reply 1")
     page.get_by_label("New words").fill("a green boat")
     page.get_by_role("button", name="Apply change").click()
     page.get_by_text("drawn from: a green boat").wait_for()
     assert page.get_by_text("drawn from: a red boat").count() == 0
+    page.get_by_role("button", name="Hide: Change something said or drawn").click()
 
 
-def test_two_windows_do_not_mix(open_chat):
-    one, two = open_chat(), open_chat()
-    say(one, "first window")
-    say(two, "second window")
-    one.get_by_text("hear: first window").wait_for()
-    two.get_by_text("hear: second window").wait_for()
-    assert one.get_by_text("second window").count() == 0
-    assert two.get_by_text("first window").count() == 0
+def test_two_windows_do_not_mix(page, dark):
+    say(page, "first window")
+    say(dark, "second window")
+    page.get_by_text("hear: first window").wait_for()
+    dark.get_by_text("hear: second window").wait_for()
+    assert page.get_by_text("second window").count() == 0
+    assert dark.get_by_text("first window").count() == 0
 
 
-def test_no_script_from_outside_runs(open_chat):
-    page = open_chat()
-    for number, attack in enumerate(ATTACKS, start=1):
-        say(page, f"draw {attack}")
-        page.locator("article").nth(2 * number - 1).wait_for()
+def test_stop_keeps_what_was_said(page):
+    say(page, "slowly")
+    page.get_by_text("word3").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    answered(page, 1)
+    assert "word2" in page.locator("article").nth(1).inner_text()
+    assert page.get_by_text("word599").count() == 0
+    say(page, "and now?")
+    page.get_by_text("hear: and now?").wait_for()
+
+
+def test_no_script_from_outside_runs(page):
+    with page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Upload pictures").click()
+    chooser.value.set_files([{"name": one, "mimeType": "image/png", "buffer": b"GIF89a"} for one in ATTACKS])
+    refused = page.locator(".tbcore-chat").get_by_role("alert")
+    refused.wait_for()
+    assert len(refused.inner_text().split("\n")) == len(ATTACKS) >= 30
+    assert page.locator(".tbcore-chat [role=alert] *").count() == 0
+    say(page, "\n".join(ATTACKS))
+    answered(page, 1)
+    say(page, "attack")
+    answered(page, 2)
+    said = [page.locator("article").nth(number).inner_text() for number in (0, 3)]
+    assert all(attack in words for words in said for attack in ATTACKS)
+    assert page.locator("article").nth(3).get_by_role("img").count() == len(ATTACKS)
+    assert page.locator(", ".join(f"article {tag}" for tag in FORBIDDEN.split(", "))).count() == 0
+    assert page.locator("article img:not([src^='data:image/png;base64,'])").count() == 0
     assert page.evaluate("window.canary") is None
-    assert page.locator("article script, article svg, article iframe, article form").count() == 0
 
 
-def test_the_keyboard_is_enough(open_chat):
-    page = open_chat()
+def test_the_keyboard_is_enough_and_the_focus_is_seen(page):
     page.get_by_placeholder("Write here, then press Send").focus()
     page.keyboard.type("only keys")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.innerText") == "Send"
+    outlined = "getComputedStyle(document.activeElement)"
+    assert page.evaluate(f"{outlined}.outlineStyle !== 'none' || {outlined}.boxShadow !== 'none'")
     page.keyboard.press("Enter")
     page.get_by_text("hear: only keys").wait_for()
+    answered(page, 1)
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.innerText") == "Show: Make a postcard":
+            break
+    page.keyboard.press("Enter")
+    page.get_by_label("Backdrop").wait_for()
+    page.keyboard.press("Enter")
+    page.get_by_label("Backdrop").wait_for(state="hidden")
+
+
+@pytest.mark.parametrize("number", [0, 1], ids=["light and wide", "dark and narrow"])
+def test_nothing_serious_is_found_by_axe(front, number):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = front.windows[number]
+    begin_anew(page)
+    page.get_by_role("button", name="Try: What do you see?").click()
+    page.get_by_alt_text("a picture you are about to send").wait_for()
+    page.get_by_role("button", name="Send").click()
+    answered(page, 1)
+    say(page, "draw a tiger")
+    answered(page, 2)
+    page.get_by_role("button", name="Show: Change something said or drawn").click()
+    page.get_by_role("button", name="Hide: Change something said or drawn").wait_for()
+    # JupyterLab around the chat is not ours; a page of Voila is.
+    found = Axe().run(page, context=None if front.name == "voila" else ".tbcore-chat").response["violations"]
+    page.get_by_role("button", name="Hide: Change something said or drawn").click()
+    grave = {one["id"]: [node["html"][:200] for node in one["nodes"]] for one in found
+             if one["impact"] in ("serious", "critical")}  # fmt: skip
+    assert grave == {}
+    tree = page.locator(".tbcore-chat").evaluate("(one) => [one.scrollWidth, one.clientWidth]")
+    assert tree[0] <= tree[1] + 1
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).map(Number)")
+    assert (sum(ground) < 300) == bool(number)
+
+
+def test_after_reloading_the_chat_begins_anew(front):
+    page = front.windows[1]
+    begin_anew(page)
+    say(page, "before")
+    page.get_by_text("hear: before").wait_for()
+    page = front.reload(1)
+    assert page.get_by_text("hear: before").count() == 0
+    say(page, "afterwards")
+    page.get_by_text("I see 0 and hear: afterwards").wait_for()
+
+
+def test_the_page_asks_no_other_computer(front):
+    if front.name == "lab":
+        pytest.skip("what JupyterLab asks for is its own")
+    hosts = {urlsplit(url).hostname for url in front.requests if urlsplit(url).scheme in ("http", "https", "ws", "wss")}
+    assert hosts == {"127.0.0.1"}

@@ -162,7 +162,7 @@ def every(widget):
 def test_only_widgets_that_do_not_typeset_show_words():
     view = view_of()
     kinds = {type(widget).__name__ for widget in every(view.tree)}
-    assert kinds == {"VBox", "HBox", "HTML", "Textarea", "Button", "FileUpload", "Dropdown", "Accordion"}
+    assert kinds == {"VBox", "HBox", "HTML", "Textarea", "Button", "FileUpload", "Dropdown", "DropZone"}
 
 
 def test_everything_that_can_be_operated_has_a_name():

@@ -2,6 +2,7 @@
 
 POST /v1/chat/completions      see `requests` for what goes in, `answers` for what comes out
 POST /v1/images/generations    a picture from words alone: {"prompt": "...", "seed": 0} -> {"data": [{"b64_json"}]}
+POST /v1/textbind/forget       a conversation is over: {"conversation": "..."}, the prompt_cache_key of its requests
 POST /v1/textbind/inside       what the model saw and how sure it was, for engines that can tell
 GET  /v1/models                the one model
 GET  /health                   alive, how many wait, how many were answered
@@ -19,13 +20,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
-from tbcore.demo.engine import Answer, Engine, Event
+from tbcore.demo.engine import Answer, Engine, Event, Remembering
 from tbcore.demo.inside import Insight
 from tbcore.demo.pictures import to_png
 from tbcore.demo.serving.answers import Completion
 from tbcore.demo.serving.desk import Desk
 from tbcore.demo.serving.fair_queue import FairQueue
-from tbcore.demo.serving.requests import ApiError, ChatRequest, ServeLimits, read_answered, read_chat, read_draw
+from tbcore.demo.serving.requests import (
+    ApiError,
+    ChatRequest,
+    ServeLimits,
+    read_answered,
+    read_chat,
+    read_conversation,
+    read_draw,
+)
 from tbcore.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -108,6 +117,7 @@ class _Endpoints:
         app.add_api_route("/v1/models/{name:path}", _typed(self.model), methods=["GET"], response_model=None)
         app.add_api_route("/v1/chat/completions", _typed(self.chat), methods=["POST"], response_model=None)
         app.add_api_route("/v1/images/generations", _typed(self.draw), methods=["POST"], response_model=None)
+        app.add_api_route("/v1/textbind/forget", _typed(self.forget), methods=["POST"], response_model=None)
         app.add_api_route("/v1/textbind/inside", _typed(self.inside), methods=["POST"], response_model=None)
 
     async def health(self, request: Request) -> dict[str, Any]:
@@ -152,6 +162,12 @@ class _Endpoints:
         picture = await self.desk.do(lambda: self.engine.draw(asked.caption, seed=asked.seed), _client(request))
         shown = base64.b64encode(to_png(picture)).decode("ascii")
         return {"created": int(time.time()), "data": [{"b64_json": shown, "revised_prompt": asked.caption}]}
+
+    async def forget(self, request: Request) -> dict[str, Any]:
+        name = read_conversation(await self._body(request))
+        if isinstance(self.engine, Remembering):
+            self.engine.forget(name)
+        return {"conversation": name}
 
     async def inside(self, request: Request) -> dict[str, Any]:
         transcript = read_answered(await self._body(request), self.settings.limits)

@@ -29,7 +29,16 @@ from tbcore.demo.pictures import read_upload
 from tbcore.demo.transcript import Drawing, Transcript
 from tbcore.errors import DialogueError, InputError
 
-__all__ = ["ApiError", "ChatRequest", "DrawRequest", "ServeLimits", "read_answered", "read_chat", "read_draw"]
+__all__ = [
+    "ApiError",
+    "ChatRequest",
+    "DrawRequest",
+    "ServeLimits",
+    "read_answered",
+    "read_chat",
+    "read_conversation",
+    "read_draw",
+]
 
 _Parts = list["str | Drawing | NDArray[np.uint8]"]
 _UNSUPPORTED = ("tools", "functions", "stop", "audio", "logit_bias")
@@ -166,6 +175,18 @@ def read_draw(body: object) -> DrawRequest:
     if row.get("response_format", "b64_json") != "b64_json":
         raise ApiError("response_format: only 'b64_json'; there are no addresses here.", param="response_format")
     return DrawRequest(prompt, _whole(row, "seed", low=0, high=2**63 - 1) or 0)
+
+
+def read_conversation(body: object) -> str:
+    """Check the body of `POST /v1/textbind/forget`: "conversation", as it was named in `prompt_cache_key`.
+
+    Raises:
+        ApiError: as `read_chat`.
+    """
+    row = _object(body, "body")
+    if not (name := _short(row, "conversation")):
+        raise ApiError("conversation: must be a text of 1 to 128 characters.", param="conversation")
+    return name
 
 
 def _messages(messages: object, limits: ServeLimits) -> list[tuple[str, _Parts]]:

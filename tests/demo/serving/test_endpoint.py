@@ -12,6 +12,7 @@ import openai
 import pytest
 
 from tbcore.demo.client import EndpointEngine, messages_of
+from tbcore.demo.conversation import Conversation
 from tbcore.demo.engine import Ask, Captioning, Drawing, Emerging, ScriptedEngine, Stopped, Words, unwatched
 from tbcore.demo.pictures import from_png, to_png
 from tbcore.demo.serving.app import ServeSettings
@@ -286,3 +287,33 @@ def test_those_who_wait_hear_their_place_and_a_full_queue_is_said(serve):
         thread.join(20)
     assert [type(event).__name__ for event in heard[1]] == ["Queued", "Words"]
     assert heard[1][0].position == 1
+
+
+def test_a_conversation_that_is_over_is_given_up(serve):
+    class Forgetful(ScriptedEngine):
+        forgotten: list[str]
+
+        def forget(self, conversation):
+            self.forgotten.append(conversation)
+
+    engine = Forgetful("hello", "again")
+    engine.forgotten = []
+    _, url = serve(engine)
+    chat = Conversation(EndpointEngine(url))
+    name = chat.id
+    chat.send("hi")
+    chat.reset()
+    assert engine.forgotten == [name]
+    assert chat.id != name
+    asked = httpx.post(f"{url}/textbind/forget", json={"conversation": 3})
+    assert (asked.status_code, asked.json()["error"]["param"]) == (400, "conversation")
+
+
+def test_a_server_that_cannot_be_told_keeps_nobody_from_beginning_anew(serve):
+    engine = EndpointEngine("http://127.0.0.1:9/v1", model="m")
+    chat = Conversation(engine)
+    name = chat.id
+    chat.reset()
+    assert chat.id != name
+    plain, _ = serve(ScriptedEngine("hello"))  # an engine that remembers nothing
+    assert httpx.post(f"{plain.base_url}textbind/forget", json={"conversation": "a"}).status_code == 200
