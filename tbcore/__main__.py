@@ -1,4 +1,4 @@
-"""`python -m tbcore run | test | serve | doctor`: thin; the work is in `tbcore.course`."""
+"""`python -m tbcore run | test | serve | doctor | bundle | kit`: thin; the work is in `tbcore.course`."""
 
 from __future__ import annotations
 
@@ -22,8 +22,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from tbcore.demo.serving.command import main as serve
 
         return serve(given[1:])
-    options = _parser().parse_args(given)
     try:
+        if given[:1] == ["bundle"]:
+            from tbcore.course import bundle
+
+            return bundle.main(given[1:])
+        if given[:1] == ["kit"]:
+            from tbcore.course import instructor_kit
+
+            return instructor_kit.main(given[1:])
+        options = _parser().parse_args(given)
         match options.command:
             case "run":
                 return _run(options)
@@ -32,7 +40,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             case _:
                 from tbcore.course import doctor
 
-                return doctor.main()
+                return doctor.main(
+                    options.profile,
+                    parts=options.parts,
+                    as_text=not options.json,
+                    generate=not options.quick,
+                    rehearse=options.rehearse,
+                )
     except TbcoreError as error:
         print(f"\n{type(error).__name__}: {error}", file=sys.stderr)
         return 1
@@ -63,7 +77,14 @@ def _parser() -> argparse.ArgumentParser:
     test = commands.add_parser("test", help="unit tests, then the smoke chain in both editions")
     test.add_argument("pytest", nargs="*", help="options for pytest")
     commands.add_parser("serve", help="serve a trained model behind an OpenAI-compatible endpoint; serve --help")
-    commands.add_parser("doctor", help="check this machine and what is installed")
+    commands.add_parser("bundle", help="pack the course for a room without a network; bundle --help")
+    commands.add_parser("kit", help="write the instructor kit: timing, slides, misconceptions, solutions; kit --help")
+    doctor = commands.add_parser("doctor", help="check this machine and what is installed")
+    doctor.add_argument("--profile", default="laptop", choices=list(PROFILES))
+    doctor.add_argument("--parts", metavar="NAME", help="for profile gpu: a set of parts, or a parts file (TOML)")
+    doctor.add_argument("--rehearse", action="store_true", help="for profile gpu: fetch, train a step, reply, paint")
+    doctor.add_argument("--quick", action="store_true", help="leave out the three seconds of writing")
+    doctor.add_argument("--json", action="store_true", help="for a program, or for somebody who collects many")
     return parser
 
 

@@ -2,7 +2,7 @@
 
 In cells tagged `exercise`, the lines between `# solution` and `# end solution` become one comment in the
 student edition; cells tagged `solution` are left out there. In Markdown, `<!-- roadmap -->` becomes the
-roadmap figure and `<!-- cost-card -->` the measured costs.
+roadmap figure and `<!-- cost-card -->` the measured costs. Before the parameters comes a cell for Colab.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from tbcore.course import costs, roadmap
+from tbcore.course import costs, roadmap, routes
 from tbcore.course.places import Course, course
 from tbcore.errors import InputError
 from tbcore.store import write_text
@@ -51,6 +51,8 @@ def build(path: Path, edition: Edition) -> Any:
         tags = list(cell.metadata.get("tags", []))
         if edition == "student" and "solution" in tags:
             continue
+        if "parameters" in tags:
+            cells.append(_colab_cell(used))
         text = _text(cell, tags, edition, where=f"{path.name}, cell {number}")
         if cell.cell_type == "markdown":
             text = _filled(text, name, edition)
@@ -120,6 +122,18 @@ def main() -> int:
         "Notebooks differ from their sources: run `make notebooks`." if found else "Editions agree with their sources."
     )
     return 1 if found else 0
+
+
+def _colab_cell(used: dict[str, int]) -> Any:
+    """The cell before the parameters: folded away, and idle anywhere but in Colab."""
+    import nbformat
+
+    text = routes.colab_cell()
+    made = nbformat.v4.new_code_cell(text)
+    made["id"] = _cell_id("code", text, used)
+    shown = {"cellView": "form", "jupyter": {"source_hidden": True}, "tags": list(routes.COLAB_TAGS)}
+    made["metadata"] = nbformat.from_dict(shown)
+    return made
 
 
 def _text(cell: Any, tags: list[str], edition: Edition, *, where: str) -> str:

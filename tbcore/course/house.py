@@ -38,7 +38,7 @@ __all__ = [
 
 _PIN = re.compile(r"^([a-z0-9][a-z0-9-]*)==([0-9][0-9A-Za-z.+!]*)$")
 # What `make test` installs: the part of the closure that must lie in .venv while linting.
-_INSTALLED_EXTRAS = ("notebooks", "data", "serve", "dev")
+_INSTALLED_EXTRAS = ("notebooks", "data", "serve", "scale", "book", "dev")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

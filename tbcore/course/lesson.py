@@ -27,6 +27,7 @@ from tbcore.course import artifacts
 from tbcore.course.places import project_root
 from tbcore.errors import InputError, ManifestError, MissingFileError
 from tbcore.manifest import Artifact, Manifest
+from tbcore.parts.accelerator import accelerator
 from tbcore.profiles import Profile, fitting
 
 __all__ = ["Lesson", "current", "open", "results_of", "starter_folder"]
@@ -66,13 +67,16 @@ def open(
         params: further parameters the step's files depend on.
 
     Raises:
-        ProfileError: unknown profile, or too little memory.
+        ProfileError: unknown profile, or too little memory or no fitting GPU.
         ManifestError: the step's manifest cannot be read.
     """
     global _open_lesson
     if not _STEP.fullmatch(step):
         raise InputError(f"lesson.open: a step is named like '01_clustering'; got {step!r}")
-    sizes = fitting(profile, memory_gb=psutil.virtual_memory().total / 1e9)
+    memory_gb, gpu_gb = psutil.virtual_memory().total / 1e9, None
+    if profile == "gpu":  # asking for the GPU loads torch, which the other profiles may not need
+        gpu_gb = accelerator().memory_gb
+    sizes = fitting(profile, memory_gb=memory_gb, gpu_gb=gpu_gb)
     _open_lesson = Lesson(step, sizes, seed, _rooted(Path(run_dir)), refresh=refresh, params=dict(params or {}))
     return _open_lesson
 

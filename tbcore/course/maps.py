@@ -23,7 +23,7 @@ __all__ = ["hover_map"]
 _STYLE = """
 .tbmap{position:relative;width:640px;height:440px;border:1px solid #999;background:#fff;margin:8px 0}
 .tbmap-dot{position:absolute;width:16px;height:16px;margin:-8px 0 0 -8px;border-radius:8px;font:10px/16px sans-serif;
-text-align:center;color:#fff;cursor:default}
+text-align:center;color:#000;cursor:default}
 .tbmap-card{display:none;position:absolute;z-index:9;left:14px;top:10px;width:150px;padding:6px;background:#fff;
 color:#111;border:1px solid #333;font:12px/1.3 sans-serif;text-align:left}
 .tbmap-card.tbmap-west{left:auto;right:14px}
@@ -72,7 +72,7 @@ def _dot(x: float, y: float, picture: NDArray[np.uint8], caption: str, label: in
     side = f"{' tbmap-west' if x > 0.5 else ''}{' tbmap-north' if y > 0.5 else ''}"
     said = html.escape(caption, quote=True)
     return (
-        f'<span class="tbmap-dot" tabindex="0" aria-label="cluster {label}: {said}" '
+        f'<span class="tbmap-dot" tabindex="0" role="img" aria-label="cluster {label}: {said}" '
         f'style="left:{4 + 92 * x:.1f}%;top:{4 + 92 * y:.1f}%;background:{PALETTE[label % len(PALETTE)]}">{label}'
         f'<span class="tbmap-card{side}"><img alt="" src="{_data_url(picture)}">{said}</span></span>'
     )

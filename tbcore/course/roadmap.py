@@ -20,7 +20,7 @@ STEPS = (
     ("08", "evaluation", "whose fault?"),
 )
 
-APPENDICES = (("A1", "pre-training"), ("A2", "attacks"))
+APPENDICES = (("A1", "pre-training"), ("A2", "attacks"), ("A3", "scaling out"))
 """Appendices have no box of their own: their roadmap is the course with none of its steps lit."""
 
 _BOX, _GAP, _HEIGHT, _EDGE = 118, 18, 64, 6

@@ -25,6 +25,7 @@ __all__ = ["NotebookFailedError", "Options", "run"]
 
 _CHECK = re.compile(r"checks\.check\(\s*[\"']((?:\d\d|A\d)\.\d+)[\"']")
 _CELL_TIMEOUT_S = 45 * 60
+_OUTPUT_TIMEOUT_S = 60  # a busy machine may deliver the last output of a cell long after the cell has ended
 
 
 class NotebookFailedError(TbcoreError):
@@ -178,6 +179,7 @@ def _execute(course: Course, options: Options, name: str, parameters: dict[str, 
                 progress_bar=False,
                 cwd=str(project_root()),
                 execution_timeout=_CELL_TIMEOUT_S,
+                iopub_timeout=_OUTPUT_TIMEOUT_S,
                 extra_arguments=["--IPKernelApp.log_level=40"],  # its advice on encryption is not for readers
             )
     except PapermillExecutionError as error:

@@ -1,24 +1,41 @@
-"""The README's table of what one run measured, written from results.json and never by hand.
+"""The README's tables of what was measured, written from results.json and never by hand.
 
     python -m tbcore.course.standing --run-dir runs/laptop
+    python -m tbcore.course.standing --run-dir runs/laptop runs/seed1 runs/seed2 --bench runs/bench/results.json
 
-The numbers are kept in notebooks/standing.json, and a test compares the table with them.
+Of several runs, one for each training seed, the table shows the mean and the ends. The numbers are kept in
+notebooks/standing.json and notebooks/bench.json, and a test compares the tables with them.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tbcore.course.places import course, project_root
 from tbcore.errors import InputError
 from tbcore.store import read_json, write_json, write_text
 
-__all__ = ["BEGIN", "END", "ROWS", "harvest", "main", "standing_table", "with_table"]
+__all__ = [
+    "BEGIN",
+    "BENCH_BEGIN",
+    "BENCH_END",
+    "END",
+    "ROWS",
+    "bench_table",
+    "gather",
+    "harvest",
+    "harvest_bench",
+    "main",
+    "standing_table",
+    "with_table",
+]
 
 BEGIN = "<!-- standing: written by `make standing` -->"
 END = "<!-- end of standing -->"
+BENCH_BEGIN = "<!-- bench: written by `make standing` -->"
+BENCH_END = "<!-- end of bench -->"
 
 ROWS: dict[str, tuple[str, str]] = {
     "chain.minutes": ("minutes on two cores", ".1f"),
@@ -33,27 +50,39 @@ ROWS: dict[str, tuple[str, str]] = {
     "06.talk_or_draw": ("talk or draw decided right, of 200 replies", ".3f"),
     "06.drawn_scene_exact": ("drawn picture exactly the wish, by the exact reader", ".3f"),
     "06.text_perplexity_ratio": ("perplexity of plain text, after over before", ".2f"),
+    "08.turn_right": ("whole replies right in held conversations", ".3f"),
+    "08.when_to_draw": ("F1 of when to draw", ".3f"),
+    "08.picture_right": ("wanted pictures drawn exactly, end to end", ".3f"),
+    "08.seen": ("questions about shown pictures answered right", ".3f"),
 }
 """Name in results.json -> words for it, and how to print it."""
 
 
-def standing_table(numbers: Mapping[str, float]) -> str:
-    """A Markdown table of the numbers that are there, in the order of `ROWS`."""
+def standing_table(numbers: Mapping[str, float | Sequence[float]]) -> str:
+    """A Markdown table of the numbers that are there, in the order of `ROWS`; of several runs mean and ends."""
     lines = ["| what | value |", "|---|---|"]
-    lines += [f"| {words} | {numbers[name]:{form}} |" for name, (words, form) in ROWS.items() if name in numbers]
+    lines += [f"| {words} | {_cell(numbers[name], form)} |" for name, (words, form) in ROWS.items() if name in numbers]
     return "\n".join(lines)
 
 
-def with_table(text: str, table: str) -> str:
+def _cell(value: float | Sequence[float], form: str) -> str:
+    if isinstance(value, int | float):
+        return f"{value:{form}}"
+    mean = sum(value) / len(value)
+    return f"{mean:{form}} ({min(value):{form}} to {max(value):{form}}, {len(value)} runs)"
+
+
+def with_table(text: str, table: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
     """The text with the table between its two marks.
 
     Raises:
         InputError: a mark is missing.
     """
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
+    first, last = marks
+    before, begin, rest = text.partition(first)
+    _, end, after = rest.partition(last)
     if not begin or not end:
-        raise InputError(f"README.md: the lines {BEGIN!r} and {END!r} must stand in it. Restore them.")
+        raise InputError(f"README.md: the lines {first!r} and {last!r} must stand in it. Restore them.")
     return f"{before}{begin}\n\n{table}\n\n{end}{after}"
 
 
@@ -69,14 +98,47 @@ def harvest(results: Path) -> dict[str, float]:
     return {name: found[name] for name in ROWS if name in found}
 
 
+def gather(runs: Sequence[Mapping[str, float]]) -> dict[str, float | list[float]]:
+    """The numbers of one run as they are; of several, the values of each number that every run has."""
+    if len(runs) == 1:
+        return dict(runs[0])
+    return {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
+
+
+def harvest_bench(results: Path) -> list[dict[str, object]]:
+    """Rows and metrics of a results.json of the benchmark that its table shows.
+
+    Raises:
+        InputError: it is not such a file.
+    """
+    from tbcore.bench.report import TABLE, read_results
+
+    kept = [one for one in read_results(results) if one.measure.metric in TABLE]
+    return [one.to_json() for one in kept if not one.row.startswith(("repaired:", "fault:", "exact reader"))]
+
+
+def bench_table(kept: Sequence[Mapping[str, object]]) -> str:
+    """A Markdown table of what `harvest_bench` kept, in percent with 95 % intervals."""
+    from tbcore.bench.report import Result, table
+
+    return table([Result.from_json(row) for row in kept]).rstrip("\n")
+
+
 def main() -> None:
-    """Keep the numbers and write the table."""
+    """Keep the numbers and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run-dir", type=Path, default=Path("runs/laptop"))
-    numbers = harvest(parser.parse_args().run_dir / "results.json")
+    parser.add_argument("--run-dir", type=Path, nargs="+", default=[Path("runs/laptop")], help="one for each seed")
+    parser.add_argument("--bench", type=Path, help="results.json of the benchmark")
+    options = parser.parse_args()
+    numbers = gather([harvest(place / "results.json") for place in options.run_dir])
     write_json(course().notebooks / "standing.json", numbers)
     readme = project_root() / "README.md"
-    write_text(readme, with_table(readme.read_text(encoding="utf-8"), standing_table(numbers)))
+    text = with_table(readme.read_text(encoding="utf-8"), standing_table(numbers))
+    if options.bench is not None:
+        kept = harvest_bench(options.bench)
+        write_json(course().notebooks / "bench.json", kept)
+        text = with_table(text, bench_table(kept), (BENCH_BEGIN, BENCH_END))
+    write_text(readme, text)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def test_solved_edition_keeps_the_solution(tiny_course):
 def test_tags_and_kernel_survive(tiny_course):
     book = editions.build(tiny_course.sources()[0], "solved")
     tags = [tag for cell in book.cells for tag in cell.metadata.get("tags", [])]
-    assert tags == ["parameters", "exercise", "check", "solution"]
+    assert tags == ["remove-cell", "parameters", "exercise", "check", "solution"]
     assert book.metadata.kernelspec.name == "python3"
 
 

@@ -2,8 +2,21 @@ from __future__ import annotations
 
 import pytest
 
+from tbcore.bench.metrics.intervals import Measure
+from tbcore.bench.report import Result, write_results
 from tbcore.course.places import course, project_root
-from tbcore.course.standing import BEGIN, END, harvest, standing_table, with_table
+from tbcore.course.standing import (
+    BEGIN,
+    BENCH_BEGIN,
+    BENCH_END,
+    END,
+    bench_table,
+    gather,
+    harvest,
+    harvest_bench,
+    standing_table,
+    with_table,
+)
 from tbcore.errors import InputError
 from tbcore.store import read_json, write_json
 
@@ -29,3 +42,33 @@ def test_half_a_run_is_no_standing(tmp_path):
     write_json(tmp_path / "results.json", {"01.purity": 0.9})
     with pytest.raises(InputError, match="holds no whole run"):
         harvest(tmp_path / "results.json")
+
+
+def test_several_runs_show_mean_and_ends():
+    runs = [{"06.things_exact": 0.5, "chain.minutes": 20.0}, {"06.things_exact": 0.7, "01.purity": 0.9}]
+    assert gather(runs) == {"06.things_exact": [0.5, 0.7]}
+    assert gather(runs[:1]) == runs[0]
+    assert standing_table(gather(runs)).splitlines()[2] == (
+        "| all things named right and in place, of 200 | 0.600 (0.500 to 0.700, 2 runs) |"
+    )
+
+
+def test_the_table_of_the_benchmark_is_written_from_its_results(tmp_path):
+    rows = [
+        Result("MIM", Measure("turn_em", 0.5, 0.25, 0.75, 8)),
+        Result("MIM", Measure("turn_em/iid", 0.5, 0.25, 0.75, 4)),
+        Result("fault: writer", Measure("turn_em", 0.5, None, None, 8)),
+    ]
+    write_results(tmp_path / "results.json", rows)
+    kept = harvest_bench(tmp_path / "results.json")
+    assert [one["row"] for one in kept] == ["MIM"]
+    assert bench_table(kept).splitlines() == ["|  | whole reply (n=8) |", "|---|---|", "| MIM | 50 (25–75) |"]
+    marks = (BENCH_BEGIN, BENCH_END)
+    assert with_table(f"{BENCH_BEGIN}{BENCH_END}", "t", marks) == f"{BENCH_BEGIN}\n\nt\n\n{BENCH_END}"
+
+
+def test_the_readme_says_what_the_benchmark_found():
+    readme, kept = (project_root() / "README.md").read_text("utf-8"), course().notebooks / "bench.json"
+    assert (BENCH_BEGIN in readme) == kept.is_file()
+    if kept.is_file():
+        assert with_table(readme, bench_table(read_json(kept)), (BENCH_BEGIN, BENCH_END)) == readme
