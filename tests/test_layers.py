@@ -19,6 +19,8 @@ LIGHT = (
     "tbcore.store",
     "tbcore.manifest",
     "tbcore.profiles",
+    "tbcore.parts.catalogue",
+    "tbcore.parts.cost",
     "tbcore.chat",
     "tbcore.ledger",
     "tbcore.data.prompt",

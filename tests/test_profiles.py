@@ -30,6 +30,17 @@ def test_too_large_a_profile_names_the_one_that_fits():
     assert profiles.fitting("laptop", memory_gb=8.0).name == "laptop"
 
 
+def test_a_profile_for_a_gpu_wants_one():
+    with pytest.raises(ProfileError, match=r"needs a GPU with 8 GB, this machine has none\. Use profile 'laptop'"):
+        profiles.fitting("gpu", memory_gb=64, gpu_gb=0)
+    with pytest.raises(ProfileError, match=r"this machine has one with 4\.0 GB\. Use profile 'laptop'"):
+        profiles.fitting("gpu", memory_gb=64, gpu_gb=4)
+    with pytest.raises(ProfileError, match=r"needs 16 GB of memory, this machine has 5\.0 GB\. Use profile 'smoke'"):
+        profiles.fitting("gpu", memory_gb=5, gpu_gb=80)
+    assert profiles.fitting("gpu", memory_gb=64, gpu_gb=8).name == "gpu"
+    assert profiles.fitting("laptop", memory_gb=8, gpu_gb=0).name == "laptop"
+
+
 def test_unknown_profile_lists_the_known_ones():
     with pytest.raises(ProfileError, match=r"'tiny': unknown\. Use one of smoke, laptop, gpu"):
         profiles.named("tiny")

@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # Topics emerge from pictures
 #
 # Put two thousand postcards on the floor and ask a child to make heaps. Nobody says what the heaps should be, and
@@ -6,7 +6,7 @@
 # will watch it happen, check the heaps against the truth, and find out what they are *really* about. There is a
 # catch.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -282,7 +282,7 @@ def neighbours_kept(flat):
 
 flat_umap = step.make("umap.npy", lambda: rubber_sheet(vectors))
 
-# %%
+# %% tags=["slide"]
 maps = {"PCA": flat_pca, "UMAP": flat_umap}
 figure, grid = figures.axes(1, 2, width=10)
 for place, (name, flat) in zip(grid[0], maps.items(), strict=True):
@@ -292,7 +292,7 @@ honest = ", ".join(f"{name} keeps {neighbours_kept(flat):.0%} of neighbours" for
 checks.show(figure, alt=f"The same vectors on two maps, a wide shadow and islands; {honest}.")
 print(honest)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The numbers say how honest each map is about neighbours. With many pictures UMAP wins clearly. But neither comes
 # near 100 %: a map is for *looking*. All computing below happens in the full space.
 #
@@ -361,12 +361,12 @@ nearest_centre = np.argmax(vectors @ heaps.centroids.T, axis=1)
 print(f"{np.mean(nearest_centre == heaps.labels):.1%} of pictures are nearest to the centre of their own heap")
 
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # What are the heaps about? We give each a name: the words that occur in its captions much more often than
 # elsewhere. The words come *after* the heaps. Not a single one was used to make them.
 
 
-# %%
+# %% tags=["slide"]
 def typical_words(label, most=3):
     """Words whose share of captions inside the heap exceeds their share outside the most."""
     inside, outside = Counter(), Counter()
@@ -539,7 +539,7 @@ def sorted_right(labels):
     return np.array([main[label] == topic for label, topic in zip(labels, topics, strict=False)])
 
 
-# %%
+# %% tags=["slide"]
 right = sorted_right(heaps.labels)
 if has_places:
     print(f"usual place:    {np.mean(~odd):.0%} of pictures; {right[~odd].mean():.0%} of them in a heap of their topic")
@@ -551,7 +551,7 @@ if has_places:
     figure = figures.gallery(pictures[strangers], titles)
     checks.show(figure, alt="Most exceptions land in the heap of their place, not in the heap of their things.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # There it is: the heaps mostly follow the *place*. Purity looks good because place and topic go together here, as
 # they often do in real life: ski pictures are white. So, a fair warning for every clustering you will ever see:
 # **purity says that heaps agree with topics, not that they are made of them.**
@@ -666,7 +666,7 @@ found = {
 assert np.isclose(np.mean(found["topic-aware"]), sample.coherence(aware.samples, vectors), atol=1e-4)
 assert np.isclose(np.mean(found["random"]), sample.coherence(control.samples, vectors), atol=1e-4)
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(height=3.2)
 for (name, values), hatch, colour in zip(found.items(), ("", "//"), figures.PALETTE, strict=False):
     grid[0, 0].hist(values, bins=np.linspace(-0.5, 1, 46), alpha=0.6, hatch=hatch, color=colour, label=name)
@@ -713,7 +713,7 @@ def as_group(one):
 sets = step.make("samples.jsonl", lambda: [as_group(one).to_json() for one in aware.samples])
 print(sets[0]["topic"], *sets[0]["captions"], sep="\n  ")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What you have done
 #
 # You read pictures without trusting them, turned them into vectors, and looked at the vectors on two maps of known

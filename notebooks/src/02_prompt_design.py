@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # What the teacher reads
 #
 # The language model that writes our conversations is blind. It will talk about a tiger on a beach, compare two
 # postcards and "draw" a third one, and it never sees a single pixel. All it gets is text. In this notebook you
 # build that text, weigh every paragraph of it, and try to break it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -76,7 +76,7 @@ sampled = recordings.sampled_groups(clusters)
 recorded = recordings.load_recordings()
 print(f"{len(shipped)} shipped groups, {len(sampled)} sampled sets, {len(recorded)} recorded conversations")
 
-# %%
+# %% tags=["slide"]
 group = max((shipped + sampled)[:3], key=lambda one: len(one.captions))
 figure = figures.gallery(recordings.pictures_of(group, size=128, root=clusters), group.captions)
 checks.show(figure, alt=f"What you see, {len(group.captions)} pictures: {'; '.join(group.captions)}.")
@@ -252,7 +252,7 @@ victims = [about(caption) for caption in hostile_captions(400)]
 shares = {"quick script": np.mean([survives_naive(v) for v in victims])}
 shares["codec"] = np.mean([survives_codec(v) for v in victims])
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(height=2.2)
 bars = grid[0, 0].barh(list(shares), list(shares.values()), color=figures.PALETTE[:2])
 grid[0, 0].bar_label(bars, fmt="{:.0%}", padding=4)
@@ -479,7 +479,7 @@ checks.show(
 #
 # And here is where the tokens of a prompt go:
 
-# %%
+# %% tags=["slide"]
 parts = {name: [row[name] for row in tokens["parts"]] for name in ("instructions", "examples", "pictures")}
 totals = np.sum(list(parts.values()), axis=0)
 means = {name: float(np.mean(values)) for name, values in parts.items()} | {"reply": float(np.mean(tokens["replies"]))}
@@ -502,7 +502,7 @@ print(
     f"longest prompt and a long reply together: {max(totals) + max(tokens['replies'])} of {tokens['context']} positions"
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Read the left picture twice. We send the instructions and the examples again and again, and the only thing that is
 # *new* in each call, the captions, is the smallest bar. Worry if the sum in the last line ever came near the size
 # of the teacher's context: it would then lose the beginning, which is where the instructions stand.
@@ -587,7 +587,7 @@ checks.check("02.2", cached_bill)
 # How much of a bill can a cache touch? The next figure says where the money goes at the prices above, read anew
 # and with blocks of different length.
 
-# %%
+# %% tags=["slide"]
 blocks = (1, 2, 4, BLOCK, 32, 1000)
 shared = means["instructions"] + means["examples"]
 stacks = {
@@ -654,7 +654,7 @@ table = {
     for label, found in by_prompt.items()
 }
 
-# %%
+# %% tags=["slide"]
 kinds = list(next(iter(table.values()))[0])
 broken = np.array([[np.mean([row[kind] for row in rows]) for kind in kinds] for rows in table.values()])
 figure, grid = figures.axes(width=9, height=3.4)
@@ -666,12 +666,13 @@ for (row, column), share in np.ndenumerate(broken):
     n = len(list(table.values())[row])
     ink = "white" if share > 0.5 else "black"
     grid[0, 0].text(column, row, f"{round(share * n)} of {n}", ha="center", va="center", color=ink)
-checks.show(figure, alt="With examples no reply breaks a promise; without examples and most paragraphs, many do.")
+checks.show(figure, alt="With examples hardly a reply breaks a promise; without examples and most paragraphs, many do.")
 
-# %% [markdown]
-# Two findings. **With examples, nothing broke**, not even without the paragraph on tags: the examples *show* tags,
-# turns and manner, and a strong writer copies what it sees. **Without examples and with few paragraphs, the form
-# falls apart**: speakers in bold print, empty tags, reworded captions, and the last word left to Human. Every reply
+# %% [markdown] tags=["slide"]
+# Two findings. **With examples, hardly anything broke**, not even without the paragraph on tags: the examples *show*
+# tags, turns and manner, and a strong writer copies what it sees. (Some of the recorded replies were asked to let a
+# slip happen, so that the filter of notebook 04 has work.) **Without examples and with few paragraphs, the form falls
+# apart**: speakers in bold print, empty tags, reworded captions, and the last word left to Human. Every reply
 # in those rows is pleasant to read, and still a program cannot use it. Here is one, as it came:
 
 # %%
@@ -685,7 +686,7 @@ print([kind for kind, is_broken in found.items() if is_broken], "\n")
 show_text(worst.reply)
 
 # %% [markdown]
-# So is the paragraph on tags useless, as long as there are examples? A handful of clean replies cannot say that.
+# So is the paragraph on tags useless, as long as there are examples? A clean row of replies cannot say that.
 # If a fault happens in a share *p* of all replies, then *n* replies stay clean with probability $(1-p)^n$. Set this
 # to 5 % and solve for *p*: that is the largest share of faults that is still plausible.
 
@@ -718,7 +719,7 @@ for kind, reply in planted.items():
     print(f"planted: {kind:22} noticed: {', '.join(noticed)}")
     assert kind in noticed
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Every planted fault is caught by the check that bears its name. Notebook 04 turns such checks into the paper's
 # eight rules, with thresholds and the offset of every fault.
 #
@@ -753,10 +754,11 @@ quizzes.show("02")
 # </details>
 #
 # <details><summary>
-# MissingFileError: ... step 01_clustering has not been run here, and the course ships no starter files for it.
+# A banner says that starter files stand in for step 01_clustering.
 # </summary>
 #
-# Run notebook 01 in the same run folder first. To go on without it, set `run_dir` to a folder where it has run.
+# No error: notebook 01 has not run in this run folder, so small files that ship with the course take its place. Run
+# notebook 01 in the same run folder to work on your own pictures.
 #
 # </details>
 #

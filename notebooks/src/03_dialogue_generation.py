@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # A teacher writes dialogues
 #
 # Two people talk about postcards. They compare them, joke about them, ask for a new one. The author of the
 # conversation never saw a picture: it got a few captions and some rules. Here you watch that happen, you pull the
 # plug in the middle, and you decide which conversations are good enough to teach the next ones.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -100,7 +100,7 @@ print(len(groups), "picture groups;", len(replies), "recorded conversations ship
 #
 # Start at the end. These are the pictures of one group:
 
-# %%
+# %% tags=["slide"]
 group = groups[0]
 pictures = recordings.pictures_of(group, size=128, root=root)
 checks.show(
@@ -121,7 +121,7 @@ def folded(text, width=100):
 first_reply = next((one.reply for one in replies if one.group == group.id), replies[0].reply)
 print(folded(first_reply))
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Each numbered tag holds a caption, copied. Later the caption is swapped for its picture, and we have a conversation
 # with pictures on both sides. This trick is the heart of TextBind (Li et al., Findings of ACL 2024): a model that
 # reads only text can write data for a model that sees, because captions bind the two.
@@ -159,7 +159,7 @@ print("\nthe last message:\n" + requests[0].messages[-1].text)
 for (prompt, writer), count in Counter((one.prompt, one.writer) for one in replies).most_common():
     print(f"{count:4d}  {prompt}\n" + textwrap.fill(writer, 96, initial_indent="      ", subsequent_indent="      "))
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Read the writer's lines with care. Replies to the barest prompts were asked for "in varied layouts". They are
 # honest examples of faults. They are not a measurement of how often such faults happen.
 #
@@ -284,7 +284,7 @@ with checks.expect_error(RuntimeError), Journal(lab / "calls.sqlite") as journal
 with Journal(lab / "calls.sqlite") as journal:
     print({state: count for state, count in journal.counts().items() if count})
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Two answers are safe. The third call is *ambiguous*: it left, and nobody knows what it cost. Now the power is back.
 # This teacher's script has one line only. If the ledger asked for anything else again, the script would run out.
 
@@ -391,7 +391,7 @@ print(f"{'mean per reply':>22}  {teacher:>9}    SmolLM2")
 for name, one, other in zip(("turns", "pictures", "exact captions", "tag problems"), big.T, small.T, strict=True):
     print(f"{name:>22}  {one.mean():9.1f}  {other.mean():9.1f}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Copying a tag is the easy part, and small models often manage it. So look at *turns* first: a conversation needs two
 # people who answer each other. Then compare *pictures* with *exact captions*: a picture beyond those was changed, or
 # invented. What would the filter of the next notebook say?
@@ -539,7 +539,7 @@ if labels:
     print(f"{measured.n} conversations, {measured.raw:.0%} equal labels, kappa {weighted_kappa(table):.2f}")
     print(f"95 % interval of kappa by bootstrap: {low:.2f} to {high:.2f}")
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(1, 1, width=5.5, height=4.2)
 axis = grid[0, 0]
 axis.imshow(table, cmap="cividis")
@@ -648,7 +648,7 @@ Assistant: He would borrow this and not return it: <img1>a fox and an umbrella o
 # %% tags=["check"]
 checks.check("03.4", my_conversation)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Recap
 #
 # - One port, three teachers. The recorded one is free and always answers the same.

@@ -1,11 +1,11 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # Reasons to say no
 #
 # A strong teacher wrote our conversations, and most of them are lovely. A few would do harm: no picture in them, two
 # people speaking with one mouth, a caption that was changed on the way. Eight short rules find such faults, and each
 # can say exactly where. One of them also lets a *left* become a *right*. We catch it in the act.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -183,7 +183,7 @@ def is_changed(true, copy, distance=my_distance, threshold=0.1):
 # %% tags=["check"]
 checks.check("04.2", is_changed)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Plant a fault, catch it
 #
 # Who filters the filter? A rule that never fires may be perfect, or broken. So we take a real conversation that passes
@@ -269,7 +269,7 @@ step.result("04.rejected", rejected)
 checks.within("04.kept", counts["kept"])
 checks.within("04.rejected", rejected)
 
-# %%
+# %% tags=["slide"]
 left = len(judged) - np.cumsum([0] + [counts[rule] for rule in RULES])
 figure, grid = figures.axes(1, 1, width=8.5, height=4.6)
 axis = grid[0, 0]
@@ -284,7 +284,7 @@ checks.show(
     figure, alt=f"{left[-1]} of {len(judged)} candidates pass all rules; bars shrink where a rule objects first."
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Where do the losses come from? Some recordings about postcards answer a prompt with instructions left out. Here is
 # what survives, by prompt. Remember from notebook 03 that replies to the barest prompts were *asked* for in varied
 # layouts. The list shows what can go wrong when the form is not prescribed. It does not measure how often.
@@ -314,7 +314,7 @@ print("...\n", lost.objection.detail, "| offset", lost.objection.offset)
 # many replies does a rule *object* to, whoever came first? And how many are rejected by *only* this rule, so that they
 # would pass if it were switched off?
 
-# %%
+# %% tags=["slide"]
 alone = counterfactual([*judged, *caught])
 figure, grid = figures.axes(1, 1, width=8.5, height=4.4)
 axis = grid[0, 0]
@@ -405,7 +405,7 @@ def damage(caption, n):
 spoilt = [[(caption, damage(caption, n)) for caption in sample] for n in steps]
 distances = [[my_distance(a, b) / max(len(a), 1) for a, b in row] for row in spoilt]
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(1, 1, width=7.5, height=4)
 for limit, marker, colour in zip((0.0, CAPTION_THRESHOLD, 0.3), figures.MARKERS, figures.PALETTE, strict=False):
     share = [np.mean([value > limit for value in row]) for row in distances]
@@ -414,7 +414,7 @@ grid[0, 0].set(xlabel="characters replaced in each caption", ylabel="share of ca
 grid[0, 0].legend()
 checks.show(figure, alt="A stricter limit rejects at fewer changed characters; at limit 0.1 small damage passes.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # With limit 0 every slip is caught, and every harmless one too. The released code chose 0.1. We keep that, and lower
 # the risk in another way: a record never stores the teacher's copy, but always the true caption, found by its number.
 # A slip can then confuse the talk, but never the picture.
@@ -518,7 +518,7 @@ checks.show(figure, alt="The diversity score falls as more conversations are poo
 # All this time nobody saw a picture. Now each caption is replaced by the picture it came from: postcards are drawn
 # from their scenes, photographs are read from disk.
 
-# %%
+# %% tags=["slide"]
 folder = step.folder(
     "pictures", lambda path: [recordings.with_pictures(d, sets[d.group], path.parent, root=root) for d in dialogues]
 )
@@ -615,7 +615,7 @@ mended = [replace(one.candidate, reply=repair(one.candidate.reply)) for one in j
 saved = [one for one in mended if judge(Draft(one, canary=CANARY)).dialogue]
 print(f"our repair would save {len(saved)} of {len(mended)} rejected replies")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Why is such a repair not in the filter? Because each repair is a guess about what the teacher meant. One guess more,
 # and the reasons in `rejections.jsonl` begin to blur. It is cleaner to ask better, as notebook 02 did.
 #

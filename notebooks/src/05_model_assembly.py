@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # The parts, put together
 #
 # Tonight's model is fluent and blind. Ask it about a postcard and it answers at once, politely, in good
@@ -6,7 +6,7 @@
 # already in place, though. In this notebook you put the parts together, follow one picture through all of them,
 # and then check the one thing that is easy to get wrong and hard to notice: who may read whom.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -17,7 +17,8 @@
 # - **draw** the packed sequence of a conversation and the mask on it, and **write** that mask yourself;
 # - **prove** by a live test that packing changes nothing, and **show** how the mask of the released code fails
 #   it;
-# - **explain** why no text that a user types can become a control token.
+# - **explain** why no text that a user types can become a control token;
+# - **count** what a picture, a word and an update cost, before you pay for any.
 
 # %% [markdown]
 # ## What you need
@@ -54,7 +55,10 @@ from tbcore.model.processor import MIMProcessor
 from tbcore.model.vision import HashTower
 from tbcore.records import Picture, Turn
 from tbcore.seeds import stream
+from tbcore.train.ablations import leaking as released_mask
 from tbcore.train.build import shipped_tower
+from tbcore.train.costs import count_flops, step_memory
+from tbcore.train.stages import ALIGN
 from tbcore.weights.smollm import load_language_model
 from tbcore.world.captions import caption
 from tbcore.world.dialogues import simulate
@@ -175,7 +179,7 @@ for name, axes, value in (
 # Queries that look everywhere learn slowly. Ours start with a preference: query *k* begins near region *k* of the
 # picture, and may unlearn it. Here is where four of them look before any training:
 
-# %%
+# %% tags=["slide"]
 prior = dict(model.connector.named_parameters())["qformer.blocks.0.near"][0].detach()
 near = prior.softmax(dim=-1)
 side = int(near.shape[1] ** 0.5)
@@ -212,8 +216,6 @@ checks.show(
     figures.gallery([pictures[1], drawn[0]], [f"ours: {wish}", "the painter's, from the words alone"]),
     alt=f"Two postcards side by side: the true one, and the painter's version of the words {wish!r}.",
 )
-
-# %%
 looked_at = model.connector(tower.patches(drawn))
 print("caption -> pixels", list(drawn.shape), "-> vectors", list(looked_at.shape))
 
@@ -374,8 +376,9 @@ def mask_figure(words_of, segment, mask, leak):
     return figure
 
 
-# %%
+# %% tags=["slide"]
 leak = leaking(*layout)
+assert torch.equal(leak, released_mask(*layout))
 figure = mask_figure(words_of, segment, mask, leak)
 checks.show(
     figure,
@@ -524,7 +527,7 @@ print(f"{'largest difference of a logit':34}{'ours':>10}{'leaking':>10}")
 for key in gaps["ours"]:
     print(f"{key:34}{gaps['ours'][key]:10.5f}{gaps['leaking'][key]:10.5f}")
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(height=3.2)
 for name, mark, color in (("ours", "o", 0), ("leaking", "X", 6)):
     values = [max(value, 1e-7) for value in gaps[name].values()]
@@ -579,7 +582,7 @@ assert gap < 1e-2
 # Everything is connected. Nothing is trained. Three prompts with pictures, the last one a grey nothing, and one
 # without:
 
-# %%
+# %% tags=["slide"]
 blank = np.full_like(pictures[0], 128)
 look = (Turn("user", (Picture(0), "What is in this picture?")),)
 prompts = [Prompt(look, (picture,)) for picture in (pictures[0], pictures[1], blank)]
@@ -592,7 +595,7 @@ checks.show(
 )
 print("without a picture:", titles[3])
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The language model is healthy: it answers the plain question. But about pictures it *makes things up*, as
 # fluently about grey as about a postcard. Please remember this. Fluent text about a picture is no evidence that
 # anybody looked at it, so from now on every score in this course comes with the score on blank pictures beside
@@ -641,8 +644,6 @@ small = [
 tiny_batch = collate(examples, small, columns=p.max_positions)
 used = {int(word) for e in examples for word in e.targets if 0 <= word < processor.vocab_size}
 twin.slice_head(used)
-
-# %%
 print("ids the two dialogues use:", len(used))
 
 # %%
@@ -657,7 +658,7 @@ for _ in checks.progress(range(60), "learning two conversations by heart"):
 named = twin.language.emitted[out.logits.argmax(dim=-1)]
 by_heart = float((named == tiny_batch.targets.flatten()[out.columns]).float().mean())
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(height=3)
 grid[0, 0].plot(losses, color=figures.PALETTE[0])
 grid[0, 0].axhline(np.log(len(used)), color=figures.PALETTE[1], linestyle="--", label="guessing among the ids in use")
@@ -669,9 +670,55 @@ checks.show(
 step.result("05.by_heart", by_heart)
 assert checks.within("05.by_heart", by_heart)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # It starts near the dashed line, which is what pure guessing costs, and goes to almost nothing: every supervised
 # column, `<start>` decisions and captions included, is reproduced. The wiring is sound.
+#
+# ## What it costs
+#
+# Before you train anything, ask what it will cost. Two bills come: **operations** (how long) and **memory**
+# (whether at all). The first, counted while each part runs once:
+
+# %%
+read = model.language.embed(batch.ids)
+with torch.no_grad():
+    work = {
+        "vision tower, a picture": count_flops(lambda: tower.patches(pictures[:1])),
+        "Q-Former, a picture": count_flops(lambda: model.connector.qformer(patches[:1])),
+        "projection, a picture": count_flops(lambda: model.connector.projection(asked[:1])),
+        "language model, a column": count_flops(lambda: model.language.hidden(read, packed_mask, batch.position)),
+        "painter, a picture": count_flops(lambda: painter.paint([wish], [seed])),
+    }
+work["language model, a column"] /= read.shape[0] * read.shape[1]
+figure, grid = figures.axes(1, 2, width=10, height=3.2)
+for place, bars, unit in ((grid[0, 0], sizes, "numbers"), (grid[0, 1], work, "operations")):
+    place.barh(list(bars), list(bars.values()), color=figures.PALETTE[2 * (bars is work)])
+    place.set(xscale="log", xlabel=unit)
+    place.invert_yaxis()
+told = "; ".join(f"{name} {value / 1e6:,.0f} million" for name, value in work.items())
+checks.show(figure, alt=f"Left, the size of each part; right, operations: {told}.")
+
+# %% [markdown]
+# Both axes are logarithmic. Compare a *picture* with a *sentence*: reading a picture takes sixteen columns of
+# the language model, and that, not the tower, is the price of looking. And the tower's bill is paid once per
+# picture, because it never learns; notebook 06 keeps what it saw. The painter pays at every step of every
+# drawing.
+#
+# Now the memory of one update on the row above. Each number that learns needs a gradient and two running means.
+# And *whoever* learns, the forward pass must keep what the way back will need:
+
+# %%
+who = {"nobody": {}, "the seam": ALIGN.learns, "all but the tower": {"connector.*": 1.0, "language.*": 1.0}}
+needs = {name: step_memory(model, batch, learns).to_json() for name, learns in who.items()}
+print(f"{'MB, if this learns':20}" + "".join(f"{name:>11}" for name in needs["nobody"]))
+for name, one in needs.items():
+    print(f"{name:20}" + "".join(f"{size / 1e6:11.1f}" for size in one.values()))
+assert needs["nobody"]["kept"] == 0
+
+# %% [markdown]
+# Look at the column *kept*. The seam is tiny, yet training it keeps most of what training everything keeps: its
+# gradient has to travel back through the whole frozen language model. Freezing saves gradients and the
+# optimizer's memory, not the way back. If memory runs out, shorten the row first.
 #
 # Last, we write down what was built, for notebooks to come and for you:
 
@@ -679,7 +726,7 @@ assert checks.within("05.by_heart", by_heart)
 # %%
 def built():
     """Config of the model and sizes of its parts."""
-    return {"config": model.config.to_dict(), "parameters": sizes}
+    return {"config": model.config.to_dict(), "parameters": sizes, "operations": work, "memory": needs}
 
 
 facts = step.make("model.json", built)
@@ -692,7 +739,7 @@ print(
 )
 step.close()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Recap
 #
 # - You assembled tower, connector, language model and painter, and saw that only a small seam has to learn.
@@ -702,6 +749,7 @@ step.close()
 # - You proved *packed equals alone* and watched the released code's mask fail from the second caption on.
 # - You attacked the tokenizer and could not forge a mark.
 # - You heard an untrained model talk nonsense about grey, politely.
+# - You counted operations and memory, and saw why a small seam still needs a long way back.
 #
 # ## Quiz
 

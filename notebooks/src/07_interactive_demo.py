@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # Talk to the model you trained
 #
 # Six notebooks ago there were only pictures with captions. Now there is a model of your own that looks at a
@@ -6,7 +6,7 @@
 # card, a photograph of a cat, a file that is no picture. What a model does then tells more about it than its best
 # answer.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -47,6 +47,7 @@ from tbcore.data.pairs import load_picture
 from tbcore.data.photos import PHOTOS, photo_path
 from tbcore.demo import twin
 from tbcore.demo.assistant import load_assistant
+from tbcore.demo.client import connected
 from tbcore.demo.conversation import Conversation, Drawing, ScriptedAssistant, Transcript
 from tbcore.demo.pictures import read_upload, to_png
 from tbcore.demo.view import ChatView
@@ -225,7 +226,7 @@ def play():
 
 talk = Transcript.from_json(step.make("conversation.json", play))
 
-# %%
+# %% tags=["slide"]
 checks.show(twin.figure(talk), alt=twin.alt_text(talk))
 
 # %% [markdown]
@@ -280,7 +281,7 @@ for name, turn, wanted in (("wish", talk.turns[9], wish), ("change", talk.turns[
 # what people usually say about postcards. So ask the same question about different cards, and about a card of plain
 # grey.
 
-# %%
+# %% tags=["slide"]
 probes = different_scenes(8, "demo probes")
 pictures = render_many(probes)
 seen = model.vision.patches(pictures)
@@ -340,7 +341,7 @@ picture_gain = surprises["another card"] - surprises["the true card"]
 step.result("07.picture_gain", picture_gain)
 inside = checks.within("07.picture_gain", picture_gain)
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(width=7, height=2.6)
 grid[0, 0].barh(list(surprises), list(surprises.values()), color=figures.PALETTE[:3])
 grid[0, 0].set_xlabel("surprise at the true sentence, nats per token")
@@ -360,7 +361,7 @@ checks.show(figure, alt=f"The true sentence surprises least when the model looks
 # Our tower is an open_clip model like its large relatives, but it has seen only postcards. It has no idea of fur, of
 # faces, of rooms. Nothing in the chain stops you from showing it a photograph, and the model will answer. Fluently.
 
-# %%
+# %% tags=["slide"]
 names = ("cat", "coffee", "astronaut", "china")
 chosen = [photo for photo in PHOTOS if photo.name in names]
 photographs = np.stack([load_picture(photo_path(photo), size=64) for photo in chosen])
@@ -371,7 +372,7 @@ checks.show(
     alt=f"Four photographs and what the model made of each: {'; '.join(titles)}.",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Expect the words of Postcards, for these are nearly all the model has ever been asked about. It does not lie and it
 # does not guess; it has no word for "I do not know this kind of picture". A larger tower that
 # was trained on hundreds of millions of photographs, in the same port of this package, would see a cat here. More
@@ -392,7 +393,7 @@ def familiarity(some_pictures):
 familiar = familiarity(render_many(different_scenes(100, "demo familiar")))
 strange = familiarity(np.stack([load_picture(photo_path(photo), size=64) for photo in PHOTOS]))
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(width=8, height=2.8)
 for row, values in enumerate((familiar, strange)):
     spread = row + stream(seed, f"spread {row}").uniform(-0.2, 0.2, len(values))
@@ -437,7 +438,7 @@ print("in the page:", shown_html[shown_html.index("&lt;|im_end") :][:70], "...")
 # Everything said so far is read again at each turn. Text takes one column of the sequence per token, and every picture
 # takes the same small number, drawn or shown. Captions cost nothing later, since they were rolled back.
 
-# %%
+# %% tags=["slide"]
 n_exchanges = len(talk.turns) // 2
 so_far = [talk.until(2 * k + 1) for k in range(n_exchanges)]
 columns = np.array([len(processor.prompt(part.turns)) for part in so_far])
@@ -473,9 +474,11 @@ print(f"of {len(so_far[-1].turns)} turns, {len(kept_turns)} fit into {tight} col
 # message where you add it: what you wrote before comes before it. *Undo* gives your last message back to you, to say
 # it otherwise. The answer grows while it is written, and *Stop* ends it there. Below, you can put a postcard together,
 # change anything that was said or drawn (the old conversation stays as a branch), and look inside the last reply.
+# Pictures can also be dropped onto the chat, or pasted into it. `make demo` opens the same chat as a web page of its
+# own, with one model for all its windows.
 
 # %% tags=["widget"]
-chat_view = ChatView(Conversation(assistant), cards, background=True)
+chat_view = ChatView(Conversation(connected() or assistant), cards, background=True)  # a server, if one is named
 display(chat_view.tree)
 
 # %% [markdown]

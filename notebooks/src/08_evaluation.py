@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # How good is it, and whose fault is it when it fails?
 #
 # You have talked with your model. It was charming once and absurd twice, and after ten minutes you had an opinion.
@@ -6,7 +6,7 @@
 # model, to an oracle, and to assistants that cheat. Every answer is marked exactly, because we know every picture. And
 # where an answer is wrong, we find out **who** got it wrong: the eyes, the pen or the brush.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -22,8 +22,8 @@
 # ## What you need
 #
 # Notebook 06 left three checkpoints in its folder; we use the one after stage 1 and the last. If 06 has not run here,
-# an error says what to run. After a run with the profile `smoke` the model knows nothing and only a handful of
-# conversations are held: every cell works, and no number means anything.
+# a small trained model that ships stands in, and a banner says so. After a run with the profile `smoke` the model
+# knows nothing and only a handful of conversations are held: every cell works, and no number means anything.
 #
 # <!-- cost-card -->
 
@@ -244,10 +244,13 @@ checks.check("08.2", interval)
 #
 # ## Your model, please
 #
-# Writing is slow, token after token. But a computer that multiplies one row by a matrix can multiply sixteen for not
-# much more. So all conversations go **in step**: the first question of everybody, then the second of everybody, each
-# after the assistant's *own* first answer. It must live with what it has drawn. Conversations of like length sit
-# together, since a batch is as slow as its longest.
+# Writing is slow, token after token. But a computer that multiplies one row by a matrix can multiply sixty for not much
+# more. So all conversations go **in step**: the first question of everybody, then the second of everybody, each after
+# the assistant's *own* first answer. It must live with what it has drawn.
+#
+# And nothing is read twice. What was read stays in memory (keys and values, column by column), and is found again by
+# what stands in the columns. So the second question costs the second question. Two rows that begin alike share their
+# beginning, and a caption that was written once is not written again for another brush.
 #
 # Every reply goes to disk at once. Interrupt the cell, run it again, and it goes on where it stopped.
 
@@ -266,6 +269,8 @@ def assistant(checkpoint):
     """A model of notebook 06, ready to be asked."""
     if checkpoint not in loaded:
         model, processor = load_model(trained / checkpoint)
+        if model.config.lora is not None:
+            model.merge_lora()  # the same numbers, fewer multiplications
         settings = DecodeSettings(max_tokens=room, max_pictures=p.max_pictures, seed=seed)
         loaded[checkpoint] = MIMContestant(model, processor, painter(), settings=settings)
     return loaded[checkpoint]
@@ -301,7 +306,7 @@ for name, outcomes in {**cheats, **rows}.items():
 # draws what it writes. *Oracle words*: the true caption, your real painter. *Blind*: your model behind grey cards, on
 # fewer conversations. *After stage 1* is the same model before it learned manners.
 
-# %%
+# %% tags=["slide"]
 measures = {"whole reply": "turn_em", "when to draw": "when_to_draw_f1", "caption": "caption_em"}
 measures |= {"picture": "picture_em", "picture = caption": "faithfulness", "seen": "perception_uploads"}
 compared = {"the model": mine, "exact painter": rows["exact painter"], "oracle words": rows["oracle words"]}
@@ -319,7 +324,7 @@ grid[0, 0].legend()
 told = "; ".join(f"{name} {METRICS['turn_em'](outcomes).value:.0%}" for name, outcomes in compared.items())
 checks.show(figure, alt=f"Six measures with intervals for the model and its repaired versions. Whole replies: {told}.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Read the figure from right to left. *Seen* is what it says about your pictures. *Picture = caption* asks only the
 # painter: does the drawing show what its own caption says? *Picture* asks for the whole chain. Where two error bars
 # overlap widely, say "I do not know which is better", and mean it.
@@ -365,7 +370,7 @@ blame = Counter(culprit(one) for one in mine)
 for name, n in blame.most_common():
     print(f"{n:4}  {name}")
 
-# %%
+# %% tags=["slide"]
 answers = read_replies(replies / "the model")
 missed = [one for one in mine if one.draws and one.seen and not one.right] or [one for one in mine if one.draws]
 chosen, pictures, titles = missed[:: max(1, len(missed) // 6)][:6], [], []
@@ -378,7 +383,7 @@ checks.show(
     alt=f"Wanted and drawn, side by side, where they differ. {' | '.join(titles[1::2])}",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # If the same culprit stands below most pictures, you know where to work. If a caption is nearly right, with one thing
 # in the wrong place, that is another lesson than a caption of another world.
 #
@@ -388,7 +393,7 @@ checks.show(
 # exchange, the second, the third? This is a survival curve (Kaplan and Meier); conversations that simply end leave
 # the count without a stain.
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(width=7, height=3.5)
 for k, name in enumerate(compared):
     curve = survival(compared[name])
@@ -451,7 +456,7 @@ missing = 1 - scores[frozenset()]
 assert sum(gains.values()) == missing
 print(f"missing from perfection: {float(missing):.1%} =", {module: f"{float(g):.1%}" for module, g in gains.items()})
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(width=7, height=2.4)
 grid[0, 0].barh(list(gains), [float(gain) for gain in gains.values()], color=figures.PALETTE[:3])
 grid[0, 0].axvline(0, color="black", linewidth=1)
@@ -460,7 +465,7 @@ grid[0, 0].invert_yaxis()
 worst = max(gains, key=gains.get)
 checks.show(figure, alt=f"The {worst} loses most: {float(gains[worst]):.0%} of all replies, of {float(missing):.0%}.")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Exact fractions, so the sum is equal, not nearly equal. The counts behind them are still a sample: on so few
 # conversations some points are luck. And one caution. A repaired viewer gives the model **words in brackets** where
 # it used to get vectors, a shape it never met in training. If the viewer's share is small or even negative, this may
@@ -629,7 +634,7 @@ for metric, value in written["scores"]["the model"].items():
     step.result(f"08.{metric}", value)
 step.close()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## What these numbers do not say
 #
 # The world is closed, its vocabulary small and its art flat. A high score here says that the *method* works: that the

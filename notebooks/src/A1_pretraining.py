@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # Where the tower and the painter come from
 #
 # Everything the assistant of this course sees, it sees through one small tower. Everything it draws leaves
@@ -6,7 +6,7 @@
 # this appendix you make a painter of your own, on a smaller world, while you watch: at first it draws fog, then
 # blobs, then an owl. And before you believe a single score you examine the examiner.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -123,7 +123,7 @@ for row in ceilings:
     print(f"{row['components']:3} of 192: variance {row['kept']:.4f}, read right {share.value:.3f}", end=" ")
     print(f"(95 % interval {share.low:.3f} to {share.high:.3f})")
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(height=3.2)
 names = [str(row["components"]) for row in ceilings]
 grid[0, 0].plot(names, [row["kept"] for row in ceilings], marker=figures.MARKERS[0], label="variance kept")
@@ -385,7 +385,7 @@ kept = step.folder("small_painter", train_watched)
 drawn, history = np.load(kept / "drawn.npy"), read_json(kept / "curve.json")
 curve = history["curve"]
 
-# %%
+# %% tags=["slide"]
 chosen = [0, 1, 5, 8, 10]
 rows = {caption(world[k]): [moment[k] for moment in drawn] for k in chosen}
 checks.show(
@@ -405,7 +405,7 @@ checks.show(
 # that they are two separate facts. The cure is not more updates but more variety: the shipped painter meets every
 # thing on ten backdrops, and it is examined on scenes that it never saw.
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(1, 2, height=3.4)
 at = [row["updates"] for row in curve]
 grid[0, 0].plot(at, [row["loss"] for row in curve], marker=figures.MARKERS[0])
@@ -500,7 +500,7 @@ def short_runs():
 
 compared = step.make("ablations.json", short_runs)
 
-# %%
+# %% tags=["slide"]
 print(f"after {short} updates, of {len(wanted)} drawings:")
 for name, row in compared.items():
     one = wilson(row["nearest"], len(wanted))
@@ -514,7 +514,7 @@ checks.show(
     + ".",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Look at the rows before the numbers, then look at the intervals before you name a winner. Where two intervals
 # overlap, this experiment has not decided, and the honest thing is to say so. The **distance** is a finer
 # instrument: it measures how far a drawing is from the scene it resembles most, so it moves before the count does. But
@@ -564,7 +564,7 @@ print(f"{sum(n for _, n in mixed)} things mixed up on {len(seen)} soft pictures;
 for (truth, said), n in mixed[:6]:
     print(f"{n:3}  {truth} taken for {said}")
 
-# %%
+# %% tags=["slide"]
 pairs = [pair for pair, _ in mixed[:4]] or [("peach", "orange")]
 faces = [render(Scene("sunset", (noun,))) for pair in pairs for noun in pair]
 checks.show(
@@ -572,7 +572,7 @@ checks.show(
     alt="Look-alikes side by side: " + "; ".join(f"{a} and {b}" for a, b in pairs) + ".",
 )
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Hold the pairs at arm's length and squint. Alike in colour or in outline, different in detail: that is how mistakes
 # of a sound reader look. Pairs that share neither would be a reason to worry, and so would one thing that is named
 # for everything.
@@ -666,7 +666,7 @@ step.result("A1.ceiling_32", ceilings[3]["right"] / len(exam))
 step.result("A1.probe_things_1", probed["1"]["things"][0] / probed["1"]["things"][1])
 step.close()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Recap
 #
 # - You measured ceilings first: what compression gives back, and what a straight line reads off the tower.

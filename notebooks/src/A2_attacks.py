@@ -1,4 +1,4 @@
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # # Captions that bite back
 #
 # Our data begins with captions that strangers wrote. A caption is only a string, and a string can pretend: to be the
@@ -6,7 +6,7 @@
 # paste an attack, watch what it does to a careless program, then watch what ours does. By the end you will distrust
 # every string a little, and know what to do about it.
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # <!-- roadmap -->
 
 # %% [markdown]
@@ -63,7 +63,7 @@ codec = Codec.from_seed(seed)
 held = {}  # attack -> whether our defence held; the table at the end reads it
 print("tags of this run look like", codec.tagged(0, "a kite"))
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## A caption that opens a turn
 #
 # Here is the first attack. The caption closes its own tag, starts a line of its own, and speaks. A careless program
@@ -75,7 +75,7 @@ careless = f"Human: <img0> {attack} </img0> How old is he?\nAssistant: About two
 for turn in read_reply(careless, PAPER).turns():
     print(f"{turn.role:>9}: {turn.text.strip()}")
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Four turns, and two of them were said by nobody. A model trained on this learns what a stranger wrote into a caption.
 # Now the same dialogue through the codec. It writes everything in a caption that could be markup as an *entity*, a
 # small visible code.
@@ -156,7 +156,7 @@ held["thousands of hostile strings"] = failures == 0
 # %% [markdown]
 # Any number but zero would worry us. What does safety cost? Escaped text is longer. The figure shows by how much.
 
-# %%
+# %% tags=["slide"]
 figure, grid = figures.axes(1, 1, width=6, height=4)
 before, after = np.array(lengths).T
 grid[0, 0].scatter(before, after, s=14, color=figures.PALETTE[0], marker=figures.MARKERS[0], alpha=0.5)
@@ -296,7 +296,7 @@ held["broken replies"] = all(found.rule == name for name, found in met.items())
 # And if the reply is cut off? We cut the good one at every single character. The filter may keep or reject, but it
 # may never fail with an exception, and what it keeps must be a whole dialogue.
 
-# %%
+# %% tags=["slide"]
 outcomes = [verdict_on(GOOD[:cut]) for cut in range(len(GOOD) + 1)]
 names = [found.rule if found else "kept" for found in outcomes]
 print(dict(Counter(names)))
@@ -432,7 +432,7 @@ vetoed = [*helped, refine.Label(talks[5].id, "ann", "Poor", ("harmful",))]
 print("and a third says Poor:", [one.id for one in refine.promoted(vetoed, talks)])
 held["one hostile rater"] = not refine.promoted(hostile, talks) and not refine.promoted(vetoed, talks)
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # Two who conspire do get through, until somebody objects. A number of votes is a price, not a wall. Versions with a
 # parent let you go back.
 #
@@ -448,7 +448,7 @@ for one in (planted, talks[9]):
 print(licence_lines(["CC0", "CC-BY 4.0", "CC0", ""]))
 held["planted test copy"] = memory.nearest(memory.signature(turn.text for turn in planted.turns))[1] == 1.0
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # The last line rolls up licences. A picture that names none is counted as such, for silence is no permission.
 #
 # ## The score
@@ -463,7 +463,7 @@ step.result("A2.held", sum(scores.values()))
 assert all(scores.values())
 step.close()
 
-# %% [markdown]
+# %% [markdown] tags=["slide"]
 # ## Recap
 #
 # - Escaping keeps every character and lets none of them act; reading back must give exactly what was written.

@@ -36,6 +36,7 @@ class LanguageModel(nn.Module):
         self.all_tied_weights_keys = {f"inner.{key}": f"inner.{value}" for key, value in tied.items()}
         self.control = nn.Parameter(table.detach().float().mean(dim=0).repeat(len(CONTROL_TOKENS), 1))
         self.kept: Tensor | None = None  # ids the head emits; a setting, so neither parameter nor buffer
+        self._sliced: tuple[tuple[object, ...], Tensor] | None = None
 
     @property
     def table(self) -> Tensor:
@@ -109,6 +110,7 @@ class LanguageModel(nn.Module):
         Raises:
             ValueError: an id is outside the language model's own vocabulary.
         """
+        self._sliced = None
         if ids is None:
             self.kept = None
             return
@@ -144,10 +146,21 @@ class LanguageModel(nn.Module):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """float[n d_lm] -> float32[n v], v as in `emitted`."""
-        head = cast(nn.Linear, self.inner.get_output_embeddings()).weight
-        table = head if self.kept is None else head[self.kept.to(head.device)]
-        words = nn.functional.linear(hidden, table)
+        words = nn.functional.linear(hidden, self._head())
         return torch.cat([words, nn.functional.linear(hidden, self.control.to(hidden.dtype))], dim=-1).float()
+
+    def _head(self) -> Tensor:
+        """The rows of the head that are in use; gathered once while it is frozen, as that takes longer than a token."""
+        head = cast(nn.Linear, self.inner.get_output_embeddings()).weight
+        if self.kept is None:
+            return head
+        if head.requires_grad:
+            return head[self.kept.to(head.device)]
+        state = (head.data_ptr(), head._version, head.dtype, head.device)
+        if self._sliced is None or self._sliced[0] != state:
+            with torch.inference_mode(False):  # what is kept must serve training as well
+                self._sliced = state, head.detach()[self.kept.to(head.device)]
+        return self._sliced[1]
 
 
 def add_lora(language: LanguageModel, *, rank: int, alpha: int, targets: Sequence[str], seed: int) -> int:

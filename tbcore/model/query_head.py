@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -21,9 +22,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.model.masks import visible
 from tbcore.model.mim import splice
 from tbcore.model.pack import IGNORED, Example
+from tbcore.store import read_json, write_json
 
 if TYPE_CHECKING:
     from tbcore.model.batch import Batch
@@ -32,7 +35,18 @@ if TYPE_CHECKING:
     from tbcore.model.mim import MIMForConditionalGeneration
     from tbcore.model.painter_port import Painter
 
-__all__ = ["QueryHead", "QueryOutput", "TellablePainter", "query_columns", "query_example", "query_forward"]
+__all__ = [
+    "QueryHead",
+    "QueryOutput",
+    "TellablePainter",
+    "load_query_head",
+    "query_columns",
+    "query_example",
+    "query_forward",
+    "save_query_head",
+]
+
+_SETTINGS, _WEIGHTS = "query_head.json", "query_head.safetensors"
 
 
 @runtime_checkable
@@ -76,6 +90,15 @@ class QueryHead(nn.Module):
         text_norm: float = 1.0,
     ) -> None:
         super().__init__()
+        self.settings = {
+            "text_width": text_width,
+            "n_told": n_told,
+            "told_width": told_width,
+            "n_tokens": n_tokens,
+            "width": width,
+            "n_layers": n_layers,
+            "n_heads": n_heads,
+        }
         self.tokens = nn.Parameter(torch.randn(n_tokens, text_width) * text_norm / text_width**0.5)
         self.enter = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
         self.queries = nn.Parameter(torch.randn(n_told, width) * 0.5)
@@ -117,6 +140,37 @@ class QueryHead(nn.Module):
         counts = torch.full((len(seeds),), branch.shape[1], device=branch.device)
         hidden = history.feed_all(branch, counts)
         return painter.paint_told(self(hidden[:, 1:]), seeds)
+
+
+def save_query_head(head: QueryHead, folder: Path | str) -> None:
+    """Write a head's sizes and weights into a folder, which is made when missing."""
+    from safetensors.torch import save_file
+
+    place = Path(folder)
+    place.mkdir(parents=True, exist_ok=True)
+    save_file({name: value.contiguous() for name, value in head.state_dict().items()}, place / _WEIGHTS)
+    write_json(place / _SETTINGS, head.settings)
+
+
+def load_query_head(folder: Path | str) -> QueryHead:
+    """The head that `save_query_head` wrote, frozen.
+
+    Raises:
+        MissingFileError: there is no head in this folder.
+        CheckpointError: its weights are damaged or do not fit its sizes.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    place = Path(folder)
+    if not (place / _SETTINGS).is_file() or not (place / _WEIGHTS).is_file():
+        raise MissingFileError(f"{place}: there is no query head here. Train one first (notebook 06).")
+    head = QueryHead(**read_json(place / _SETTINGS))
+    try:
+        head.load_state_dict(load_file(place / _WEIGHTS))
+    except (SafetensorError, RuntimeError) as error:
+        raise CheckpointError(f"{place}: weights must be those of its {_SETTINGS}; {error}. Train it again.") from error
+    return head.requires_grad_(False).eval()
 
 
 def query_example(example: Example, *, n_tokens: int, end_id: int) -> Example:

@@ -112,7 +112,7 @@ def _agreement(trained: TrainedReader, pictures: NDArray[np.uint8]) -> tuple[int
     return sum(readings[k].scene == one for k, one in zip(accepted, second, strict=True)), len(accepted)
 
 
-def check_reader(trained: TrainedReader, painted: NDArray[np.uint8], *, n: int = 2000, seed: int = 0) -> Rows:
+def check_reader(trained: TrainedReader, painted: NDArray[np.uint8], *, n: int = 2300, seed: int = 0) -> Rows:
     """Is the judge right on clean and noisy renders, and does a second, trained reader agree with it?
 
     Args:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-__all__ = ["ALIGN", "INSTRUCT", "INSTRUCT_FULL", "Budget", "Stage", "wake"]
+__all__ = ["ALIGN", "ALIGN_FULL", "INSTRUCT", "INSTRUCT_FULL", "Budget", "Stage", "wake"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +47,8 @@ class Stage:
         weight_decay: of AdamW.
         columns: columns of the sequence that one step reads, about.
         row: columns that one packed row holds.
+        orthogonal: patterns of matrices that learn by Muon, which makes each update of a matrix orthogonal, and their
+            highest rates; all else learns by AdamW. `optimizers` heeds it.
         mixture: name of a source -> how often it is drawn from; it overrides the sources' own shares, and is saved
             with every state. A source it does not name keeps its own.
     """
@@ -59,6 +61,7 @@ class Stage:
     weight_decay: float = 0.01
     columns: int = 768
     row: int = 256
+    orthogonal: Mapping[str, float] = field(default_factory=dict, hash=False)
     mixture: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def factor(self, progress: float) -> float:
@@ -77,10 +80,29 @@ class Stage:
             found.append((rate, [(name, rest.pop(name)) for name in names]))
         return found
 
-    def optimizer(self, model: nn.Module) -> torch.optim.AdamW:
-        """AdamW over what learns; vectors such as biases and norms do not decay."""
+    def optimizers(self, model: nn.Module) -> list[torch.optim.Optimizer]:
+        """AdamW, and before it Muon over the matrices that `orthogonal` names, if the model has any.
+
+        Source: Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/
+        """
         groups: list[dict[str, object]] = []
-        for rate, named in self.groups(model):
+        taken: set[str] = set()
+        for pattern, rate in self.orthogonal.items():
+            named = [(name, one) for name, one in model.named_parameters() if one.ndim == 2 and one.requires_grad]
+            chosen = {name: one for name, one in named if fnmatchcase(name, pattern) and name not in taken}
+            taken |= set(chosen)
+            if chosen:
+                groups.append({"params": list(chosen.values()), "lr": rate, "highest": rate})
+        adamw = self.optimizer(model, without=taken)
+        if not groups:
+            return [adamw]
+        return [torch.optim.Muon(groups, weight_decay=self.weight_decay, adjust_lr_fn="match_rms_adamw"), adamw]
+
+    def optimizer(self, model: nn.Module, *, without: Collection[str] = ()) -> torch.optim.AdamW:
+        """AdamW over what learns, but for these names; vectors such as biases and norms do not decay."""
+        groups: list[dict[str, object]] = []
+        for rate, every in self.groups(model):
+            named = [(name, parameter) for name, parameter in every if name not in without]
             for decays in (True, False):
                 chosen = [parameter for _, parameter in named if (parameter.ndim > 1) == decays]
                 decay = self.weight_decay if decays else 0.0
@@ -98,6 +120,11 @@ class Stage:
 
 ALIGN = Stage(name="align", learns={"connector.*": 1e-3})
 """Stage 1: picture to caption; only the connector learns."""
+
+ALIGN_FULL = Stage(
+    name="align-full", learns={"connector.*": 1e-4}, warm_up=0.025, weight_decay=0.001, columns=65536, row=1024
+)
+"""Stage 1 on GPUs, as in the paper: 256 captions of at most 256 columns a step, a fortieth of the steps to warm up."""
 
 INSTRUCT = Stage(name="instruct", learns={"connector.*": 5e-4, "language.control": 3e-3, "language.*lora_*": 1e-3})
 """Stage 2 on a laptop: conversations; connector, control tokens and low-rank adapters learn."""

@@ -120,7 +120,8 @@ def loss_gap(model: MIMForConditionalGeneration, processor: MIMProcessor, told: 
             source = dialogue_source("one", [(dialogue, pictures)], processor=processor, bank=bank, max_columns=None)
             if not source.examples or len(source.examples[0]) > 768:
                 continue
-            seen = model.vision.patches(np.stack([pictures[k] for k in source.examples[0].pictures]))
+            shown = [pictures[k] for k in source.examples[0].pictures]
+            seen = model.vision.patches(np.stack(shown)) if shown else bank[[]].float()
             loss = model(**collate(source.examples, [seen])).loss
             gaps.append(abs(float(loss) - float(baseline_loss(model, processor.layout, [(dialogue, pictures)]))))
     return max(gaps)

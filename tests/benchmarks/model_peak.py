@@ -14,6 +14,13 @@ __all__ = ["Products", "best_seconds", "clock"]
 
 _KINDS = ("mm", "addmm", "bmm", "baddbmm")
 
+# Fused attention hides its products: (shaped like scores, shaped like the mixture) of one call. The way back does the
+# scores once more, one like them for the weights' gradient, and three mixtures for those of query, key and value.
+_ATTENTION = {
+    "_scaled_dot_product_flash_attention_for_cpu": (1, 1),
+    "_scaled_dot_product_flash_attention_for_cpu_backward": (2, 3),
+}
+
 
 def clock() -> float:
     """Time of this process alone where it has one thread, so that neighbours do not count; else the wall's."""
@@ -21,7 +28,7 @@ def clock() -> float:
 
 
 class Products(TorchDispatchMode):
-    """Counts matrix products by kind, shapes, strides and precision while a block runs."""
+    """Counts matrix products, attention's too, by kind, shapes, strides and precision while a block runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +38,19 @@ class Products(TorchDispatchMode):
         name = func.overloadpacket.__name__
         if name in _KINDS:
             self.counts[(name, *((tuple(a.shape), a.stride(), a.dtype) for a in args))] += 1
+        elif name in _ATTENTION:
+            self._attention(_ATTENTION[name], *args[name.endswith("backward") :][:3])
         return func(*args, **(kwargs or {}))
+
+    def _attention(self, products: tuple[int, int], query: Any, key: Any, value: Any) -> None:
+        """The products that attention cannot do without, as if each were done alone: rows by columns, and back."""
+        b, h, s, d = query.shape
+        columns, width, kind = key.shape[-2], value.shape[-1], query.dtype
+        scores = (b * h, s, d), (b * h, d, columns)
+        mixture = (b * h, s, columns), (b * h, columns, width)
+        for count, shapes in zip(products, (scores, mixture), strict=True):
+            operands = ((shape, (shape[1] * shape[2], shape[2], 1), kind) for shape in shapes)
+            self.counts[("bmm", *operands)] += count
 
     def flops(self) -> float:
         """Of all products: two for each multiplication and addition."""

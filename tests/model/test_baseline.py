@@ -101,3 +101,16 @@ def test_the_benchmark_measures(tiny):
     assert found["pack.speedup_baseline"] > 1
     assert resume_trials(3, steps=3) == {"resume.trials": 3, "resume.identical": 3}
     assert np.isfinite(found["pack.speedup_baseline"])
+
+
+def test_attention_counts_as_the_products_it_hides():
+    query = torch.zeros(2, 4, 10, 16, requires_grad=True)
+    shown = torch.ones(10, 10, dtype=torch.bool)
+    attention = torch.nn.functional.scaled_dot_product_attention
+    product = 2 * 2 * 4 * 10 * 10 * 16
+    with Products() as forward:
+        out = attention(query, query, query, attn_mask=shown)
+    with Products() as backward:
+        out.sum().backward()
+    assert (forward.flops(), backward.flops()) == (2 * product, 5 * product)
+    assert 0 < forward.seconds(repeats=1) < 1

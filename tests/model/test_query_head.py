@@ -8,11 +8,20 @@ import numpy as np
 import pytest
 import torch
 
+from tbcore.errors import CheckpointError, MissingFileError
 from tbcore.model.batch import collate
 from tbcore.model.decode import DecodeSettings, Prompt, generate
 from tbcore.model.pack import IGNORED
 from tbcore.model.painter_port import SolidPainter
-from tbcore.model.query_head import QueryHead, TellablePainter, query_columns, query_example, query_forward
+from tbcore.model.query_head import (
+    QueryHead,
+    TellablePainter,
+    load_query_head,
+    query_columns,
+    query_example,
+    query_forward,
+    save_query_head,
+)
 from tbcore.model.tiny import tiny_model
 from tbcore.records import Dialogue, Picture, Turn
 
@@ -150,3 +159,20 @@ def test_only_some_painters_can_be_told(follow, tiny):
     follow(model, processor, "<$")
     with pytest.raises(ValueError, match="SolidPainter takes captions only"):
         generate(model, processor.layout, [prompt], painter=SolidPainter(), head=small_head())
+
+
+def test_a_head_is_saved_and_found_again(tmp_path):
+    head = small_head()
+    save_query_head(head, tmp_path / "head")
+    other = load_query_head(tmp_path / "head")
+    hidden = torch.randn(2, 4, 32, generator=torch.Generator().manual_seed(1))
+    torch.testing.assert_close(other(hidden), head.eval()(hidden), rtol=1e-5, atol=1e-6)
+    assert torch.equal(other.tokens, head.tokens)
+    assert not other.training
+    assert not any(weight.requires_grad for weight in other.parameters())
+    with pytest.raises(MissingFileError, match="there is no query head here"):
+        load_query_head(tmp_path)
+    weights = tmp_path / "head" / "query_head.safetensors"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(CheckpointError, match="Train it again"):
+        load_query_head(tmp_path / "head")

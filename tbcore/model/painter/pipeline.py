@@ -117,9 +117,11 @@ class PostcardPipeline(DiffusionPipeline):
         self.scheduler.set_timesteps(num_inference_steps, device=self.device)
         for step, timestep in enumerate(self.scheduler.timesteps):
             sigma = (timestep / 1000).expand(len(told)).to(latents.dtype)
-            velocity = self.denoiser(latents, sigma, told)
-            if guidance_scale != 1:
-                free = self.denoiser(latents, sigma, untold)
+            if guidance_scale == 1:
+                velocity = self.denoiser(latents, sigma, told)
+            else:  # both in one pass: two passes over one picture take a quarter longer
+                both = self.denoiser(latents.repeat(2, 1, 1, 1), sigma.repeat(2), torch.cat([told, untold]))
+                velocity, free = both.chunk(2)
                 velocity = free + guidance_scale * (velocity - free)
             latents = self.scheduler.step(velocity, timestep, latents, return_dict=False)[0]
             if callback_on_step_end is not None:
