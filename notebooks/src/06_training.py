@@ -308,8 +308,8 @@ grid[0, 0].legend()
 checks.show(figure, alt="Loss of both connectors over the same seconds of the processor; their scores stand above.")
 
 # %% [markdown]
-# Be fair to the loser. Pixel shuffle cannot carry a word from one place to another: its vector *k* knows mostly
-# region *k*, and ours is a test of *order*. The race is also short; a linear layer is quick at first.
+# Read it with care. Pixel shuffle has no way to carry a word from one place to another: its vector *k* comes from
+# region *k*, and ours is a test of *order*. And the race is short; a longer one may end otherwise.
 
 # %% [markdown]
 # ## The moment before
