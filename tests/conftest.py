@@ -51,8 +51,19 @@ def _no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", guarded)
 
 
-def pytest_collection_modifyitems(items):
-    """Quick tests first, whole notebooks last."""
+_CHOSEN = {
+    "browser": "drives a real browser; `make test-browser` runs it",
+    "long": 'takes minutes; `make test ARGS="-- -m long"` runs it',
+}
+
+
+def pytest_collection_modifyitems(config, items):
+    """Quick tests first, whole notebooks last; what must be chosen is left out unless -m names it."""
+    for marker, reason in _CHOSEN.items():
+        if marker not in (config.option.markexpr or ""):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=reason))
     items.sort(key=lambda item: item.get_closest_marker("chain") is not None)
 
 

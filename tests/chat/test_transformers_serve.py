@@ -21,7 +21,7 @@ from tbcore.ledger.many import ManyCaller
 from tbcore.ledger.report import standing
 from tbcore.weights import smollm
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.long, pytest.mark.timeout(1200)]
 
 START_S = 900.0  # of a busy computer; 20 s on a quiet one
 GREEDY = Params(temperature=0.0, max_tokens=12)

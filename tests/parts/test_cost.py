@@ -169,7 +169,7 @@ def part_of(key):
     return next(p for one in sets().values() for p in one.all() if p.key == key)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("key", BUILT)
 def test_numbers_of_the_catalogue_are_those_of_the_classes(key):
     """Built without weights: the class and sizes that the hub's configuration names, and nothing is fetched."""
@@ -221,7 +221,7 @@ WORDS = {  # numbers of the text encoders: CLIP ViT-H's of SD 2.1; CLIP ViT-L's 
 }
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("key", UNETS)
 def test_painters_of_the_catalogue_are_those_of_the_classes(key):
     import diffusers as df

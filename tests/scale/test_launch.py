@@ -143,7 +143,7 @@ def test_stage_2_begins_where_stage_1_ended(settings):
     assert losses(then)[0] < losses(fresh)[0]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("sharded", [False, True])
 def test_four_processes_have_the_losses_of_one(settings, shards, sharded):
     settings = replace(settings, stage="2")

@@ -141,7 +141,7 @@ def command(name, shards, out, *more):
     return [*words, "--dialogues", "4", "--save-every", "2", "--steps"]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize(
     ("name", "more"), [("ddp_cpu", ()), ("fsdp_cpu", ()), ("fsdp_cpu", ("--mixed_precision", "bf16"))]
@@ -158,7 +158,7 @@ def test_the_command_line_runs_goes_on_and_writes_a_checkpoint(name, more, tmp_p
     assert model.config.lora == {"rank": 8, "alpha": 16, "targets": ["q_proj", "v_proj"]}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(900)
 def test_a_launch_that_loses_a_process_starts_again_by_itself(tmp_path):
     shards, out, steps = some_shards(tmp_path), tmp_path / "run", 40
