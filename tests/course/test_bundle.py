@@ -91,7 +91,7 @@ def test_the_same_content_gives_the_same_bytes(small_project, tmp_path):
 
 
 def test_a_bundle_without_a_needed_wheel_is_refused(small_project, tmp_path):
-    with pytest.raises(InputError, match="wheels: accelerate is missing; diffusers is missing"):
+    with pytest.raises(InputError, match="wheels: accelerate is missing; anywidget is missing"):
         bundle.write_bundle(small_project, tmp_path / "b.zip", [a_wheel(tmp_path / "wheels")])
     other = a_wheel(tmp_path / "wheels", "accelerate", "0.1")
     with pytest.raises(InputError, match=r"accelerate is 0\.1 instead of \d"):
