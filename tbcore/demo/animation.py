@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     serving = ["--tiny"] if options.tiny else ["--checkpoint", str(options.checkpoint)]
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import sync_playwright  # pyright: ignore[reportMissingImports]
     except ModuleNotFoundError as error:
         raise MissingExtraError("the film needs playwright: pip install 'tbcore[browser]'") from error
     try:
