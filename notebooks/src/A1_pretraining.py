@@ -284,7 +284,8 @@ for name, part in parts.items():
 # %% [markdown]
 # First the claim that there is nothing more to the training than your exercise. The next cell computes the loss
 # of the first update by hand: encode, draw levels and noise, stand on the path, compare velocities. One caption
-# in ten is withheld, for a reason that comes soon. The package must give the same number.
+# in ten is withheld, for a reason that comes soon. And since nobody looks at latents, each channel weighs as much
+# as it moves pixels. The package must give the same number.
 
 # %%
 batch, draws = cards(0), torch_stream(seed, "painter/noise/0")
@@ -297,7 +298,8 @@ with torch.no_grad():
     noise = torch.randn(clean.shape, generator=draws)
     across = level.view(-1, 1, 1, 1)
     guess = painter.denoiser((1 - across) * clean + across * noise, level, told)
-    by_hand = float((guess - (noise - clean)).square().mean())
+    weight = painter.autoencoder.scale.square().view(1, -1, 1, 1)  # latent channels, as they show in pixels
+    by_hand = float(((guess - (noise - clean)).square() * weight / weight.mean()).mean())
 
 # %%
 training = PainterTraining(painter, steps=updates, seed=seed, batch=32, rate=2e-3, cards=cards)

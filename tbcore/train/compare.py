@@ -104,8 +104,9 @@ def compare_connectors(
     try:
         for kind in kinds:
             model.connector = _fresh(model, kind, seed)
-            learns = {"connector.*": (rates or {}).get(kind, PREALIGN.learns["connector.*"])}
-            stage, budget = replace(PREALIGN, learns=learns), CpuBudget(seconds=seconds)
+            given, budget = (rates or {}).get(kind), CpuBudget(seconds=seconds)
+            # A rate of one's own is for all weights alike, so AdamW takes them all.
+            stage = PREALIGN if given is None else replace(PREALIGN, learns={"connector.*": given}, orthogonal={})
             steps = list(prealign(model, bank, *practice, budget=budget, stage=stage, batch=batch, seed=seed))
             spent = time.process_time() - budget.begun
             words, captions = word_accuracy(model, bank, *held_out)
