@@ -294,7 +294,7 @@ print(f"held out: {share:.1%} of words named rightly, {whole:.1%} of captions wi
 def contest():
     """Both connectors from scratch, for a short time each."""
     heaps = (bank.add(render_many(practice)), words), (exam_rows, exam_words)
-    found = compare_connectors(model, bank, *heaps, seconds=max(0.3, p.prealign_steps / 130), seed=seed)
+    found = compare_connectors(model, bank, *heaps, seconds=max(0.3, p.prealign_steps / 43), seed=seed)
     return [one.to_json() for one in found]
 
 

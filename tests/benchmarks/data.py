@@ -5,22 +5,17 @@ Each part runs in a program of its own, so that no part's memory or threads colo
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import platform
-import subprocess
-import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 from tbcore.errors import InputError
 from tbcore.store import write_json
+from tests.benchmarks.parts import chosen_parts, measured
 
 __all__ = ["PARTS", "main", "merged"]
 
 PARTS = ("data_ledger", "data_pairs", "data_filters")
-_RUN = "import json, sys; from tests.benchmarks import {part} as part; print(json.dumps(part.measure(quick={quick})))"
 
 
 def merged(found: dict[str, dict[str, float]], *, quick: bool) -> dict[str, object]:
@@ -44,21 +39,8 @@ def merged(found: dict[str, dict[str, float]], *, quick: bool) -> dict[str, obje
 
 def main() -> None:
     """Run the parts that are there and write the file."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/bench/data.json"))
-    parser.add_argument("--quick", action="store_true", help="small sizes, for a first look")
-    parser.add_argument("--only", nargs="*", choices=PARTS, default=list(PARTS))
-    chosen = parser.parse_args()
-    found: dict[str, dict[str, float]] = {}
-    for part in chosen.only:
-        if find_spec(f"tests.benchmarks.{part}") is None:
-            print(f"{part}: not there", file=sys.stderr)
-            continue
-        code = _RUN.format(part=part, quick=chosen.quick)
-        done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, check=True)
-        found[part] = json.loads(done.stdout.splitlines()[-1])
-        print(f"{part}: {len(found[part])} numbers", file=sys.stderr)
-    write_json(chosen.out, merged(found, quick=chosen.quick))
+    chosen = chosen_parts(__doc__, Path("runs/bench/data.json"), PARTS)
+    write_json(chosen.out, merged(dict(measured(chosen.only, quick=chosen.quick)), quick=chosen.quick))
 
 
 if __name__ == "__main__":
