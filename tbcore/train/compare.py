@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from time import process_time
 from typing import Any, cast
 
 import torch
@@ -33,12 +33,12 @@ class CpuBudget(Budget):
         begun: reading of `time.process_time` at which it begins; the moment it is made.
     """
 
-    begun: float = field(default_factory=time.process_time)
+    begun: float = field(default_factory=lambda: process_time())
 
     def progress(self, *, steps: int, seconds: float) -> float:
         """The share that is used up, 0..1; the seconds given are of a clock on the wall and not looked at."""
         del seconds
-        return Budget.progress(self, steps=steps, seconds=time.process_time() - self.begun)
+        return Budget.progress(self, steps=steps, seconds=process_time() - self.begun)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def compare_connectors(
             # A rate of one's own is for all weights alike, so AdamW takes them all.
             stage = PREALIGN if given is None else replace(PREALIGN, learns={"connector.*": given}, orthogonal={})
             steps = list(prealign(model, bank, *practice, budget=budget, stage=stage, batch=batch, seed=seed))
-            spent = time.process_time() - budget.begun
+            spent = process_time() - budget.begun
             words, captions = word_accuracy(model, bank, *held_out)
             size = sum(weight.numel() for weight in model.connector.parameters())
             curve = tuple((step.progress * seconds, step.loss) for step in steps)

@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 
 from tbcore.model.painter.autoencoder import PostcardAutoencoder
 from tbcore.model.painter.denoiser import PostcardDenoiser
-from tbcore.model.painter.pipeline import PostcardPipeline, load_painter
+from tbcore.model.painter.pipeline import PostcardPipeline, load_painter, painter_scheduler
 from tbcore.model.painter.text import CaptionEncoder, build_tokenizer
 from tbcore.seeds import stream, torch_stream
 from tbcore.train.painter_updates import PainterTraining, to_pixels
@@ -92,7 +91,7 @@ def new_painter(seed: int) -> PostcardPipeline:
         autoencoder, tokenizer = PostcardAutoencoder(), build_tokenizer()
         text, denoiser = CaptionEncoder(len(tokenizer)), PostcardDenoiser()
     log.info("autoencoder keeps %.4f of the variance", fit_autoencoder(autoencoder, seed=seed))
-    return PostcardPipeline(autoencoder, text, denoiser, tokenizer, FlowMatchEulerDiscreteScheduler())
+    return PostcardPipeline(autoencoder, text, denoiser, tokenizer, painter_scheduler())
 
 
 def main() -> None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import torch
-from diffusers import FlowMatchEulerDiscreteScheduler
 
 from tbcore.model.painter.autoencoder import PostcardAutoencoder
 from tbcore.model.painter.denoiser import PostcardDenoiser
-from tbcore.model.painter.pipeline import PostcardPipeline
+from tbcore.model.painter.pipeline import PostcardPipeline, painter_scheduler
 from tbcore.model.painter.text import CaptionEncoder, build_tokenizer
 
 __all__ = ["small_painter"]
@@ -27,5 +26,5 @@ def small_painter(*, untrained: bool = False) -> PostcardPipeline:
             CaptionEncoder(len(tokenizer), width=32, layers=1),
             denoiser,
             tokenizer,
-            FlowMatchEulerDiscreteScheduler(),
+            painter_scheduler(),
         )
