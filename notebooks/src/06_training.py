@@ -70,7 +70,7 @@ from tbcore.train.prealign import WORDS, caption_words, prealign, word_accuracy
 from tbcore.train.query_training import compare_interfaces
 from tbcore.train.stages import ALIGN, INSTRUCT, Budget
 from tbcore.world.captions import caption
-from tbcore.world.dialogues import simulate
+from tbcore.world.dialogues import WEIGHTS, simulate
 from tbcore.world.render import render_many
 from tbcore.world.scenes import sample_scene
 
@@ -476,7 +476,8 @@ def pictures_of(simulated):
 
 def conversations():
     """All sources of stage 2 with their shares."""
-    walks = simulate(seed, p.n_simulated, split="train")
+    rare = {"refuse": 0.1, "ask back": 0.1}  # practised more often than they occur: who always draws is mostly right
+    walks = simulate(seed, p.n_simulated, split="train", weights={**WEIGHTS, **rare})
     simulated = [(one.dialogue, pictures_of(one)) for one in walks]
     return (
         dialogue_source("simulated", simulated, processor=processor, bank=bank, share=0.7),
@@ -578,7 +579,8 @@ checks.check("06.2", joined_mean)
 # - **backdrop, things**: what it says of held-out pictures. "All things" counts only if every thing is named in
 #   its place.
 # - **blank**: the same questions about grey squares, scored as if the pictures had been there.
-# - **talk or draw**: turns of held-out conversations; does it open a picture exactly where one is due?
+# - **talk or draw**: turns of held-out conversations, the reply written freely; does it open a picture where one is
+#   due, and only there?
 # - **drawn scene**: it is asked for a picture, writes a caption, the painter paints, and an exact reader says
 #   what is on the picture. All of it must be right.
 # - **probe**: a linear reader on the tower's features. What it finds is there for the taking.
@@ -587,13 +589,12 @@ checks.check("06.2", joined_mean)
 painter = PostcardPainter(load_painter(), steps=p.painter_steps)
 held_out_talks = simulate(seed, max(4, p.n_eval_turns // 2), split="test")
 talks = [(one.dialogue, pictures_of(one)) for one in held_out_talks]
-talk_source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
 
 
 def exam_sheet():
     """Every score as a share with its interval, and what was said and drawn; see `tbcore.train.examination`."""
     sizes = {"n_turns": p.n_eval_turns, "n_drawings": p.n_eval_drawings, "max_tokens": p.max_new_tokens}
-    heaps = {"scenes": held_out, "known": practice[:2000], "talks": talk_source}
+    heaps = {"scenes": held_out, "known": practice[:2000], "talks": talks}
     return examine(model, processor, bank, painter, longest=longest, seed=seed, **heaps, **sizes)
 
 
@@ -663,8 +664,8 @@ checks.show(figures.gallery(pictures, titles, columns=2, size=3.2), alt=f"Misrea
 def teach_head(path):
     """A query head, its pictures, and both scores."""
     written = {asked: text for asked, text, _ in marks["drawn"]}
-    sizes = {"n_practice": 3 * p.n_eval_turns // 2, "n_exam": p.n_eval_drawings, "seed": seed}
-    budget = Budget(steps=max(2, p.prealign_steps // 6))
+    sizes = {"n_practice": p.n_eval_turns, "n_exam": p.n_eval_drawings, "seed": seed}
+    budget = Budget(steps=max(2, p.prealign_steps // 9))
     head, found = compare_interfaces(model, processor, painter, written=written, budget=budget, **sizes)
     save_query_head(head, path)
     write_json(path / "scores.json", {name: one.to_json() for name, one in found.items()})

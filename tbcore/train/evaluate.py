@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -12,14 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from tbcore.intervals import wilson_interval
-from tbcore.model.batch import collate
-from tbcore.model.decode import DecodeSettings, Drawn, Prompt, Reply, generate
+from tbcore.model.decode import DecodeSettings, Drawn, Piece, Prompt, Reply, generate
 from tbcore.model.mim import MIMForConditionalGeneration
-from tbcore.model.pack import IGNORED
-from tbcore.model.painter_port import Painter
+from tbcore.model.painter_port import Painter, SolidPainter
 from tbcore.model.processor import MIMProcessor
-from tbcore.records import Picture, Turn
-from tbcore.train.corpus import Source
+from tbcore.records import Dialogue, Picture, Turn
 from tbcore.train.features import FeatureBank
 
 __all__ = [
@@ -124,51 +121,55 @@ def drawings(replies: Sequence[Reply]) -> list[Drawn | None]:
     return [next(iter(reply.drawings), None) for reply in replies]
 
 
-@torch.no_grad()
 def decisions(
-    model: MIMForConditionalGeneration, processor: MIMProcessor, source: Source, bank: FeatureBank, *, batch: int = 8
+    model: MIMForConditionalGeneration,
+    processor: MIMProcessor,
+    talks: Iterable[tuple[Dialogue, Sequence[NDArray[np.uint8]]]],
+    bank: FeatureBank,
+    *,
+    n: int,
+    longest: int = 24,
+    batch: int = 48,
 ) -> list[bool]:
-    """Talk or draw, forced: does the model open captions exactly where the dialogue has them? One per reply.
+    """Talk or draw, freely: does the model open a caption in its reply where the dialogue's own reply has a picture?
 
-    The true history and the true words so far are given; a reply is right if `<start>` is the model's first choice
-    at each place where the assistant draws, and nowhere else in that reply.
+    The true history is given and nothing of the reply: "Here it is: [picture]" and "[picture] Here it is." are both
+    right where a picture is due, and "Sure." followed by nothing is wrong.
+
+    Args:
+        model: in eval mode.
+        processor: of the model.
+        talks: dialogues, each with one picture uint8[y x 3] per caption.
+        bank: keeps the pictures' features.
+        n: replies that count; those of the first dialogues, in order.
+        longest: tokens within which a caption must be opened.
+        batch: how many replies are written in step.
     """
-    start, verdicts = processor.layout.start_id, dict[int, list[bool]]()
-    emitted = model.language.emitted
-    order = sorted(range(len(source.examples)), key=lambda k: len(source.examples[k]))  # little padding
-    for begin in range(0, len(order), batch):
-        here = order[begin : begin + batch]
-        examples, rows = [source.examples[k] for k in here], [source.rows[k] for k in here]
-        features = bank[[row for each in rows for row in each]].split([len(each) for each in rows])
-        packed = collate(examples, features)
-        sliced_away = (packed.targets != IGNORED) & ~torch.isin(packed.targets, emitted)
-        askable = packed.targets.masked_fill(sliced_away, processor.layout.end_id)  # the loss is not looked at
-        out = model(**{**packed, "targets": askable})
-        assert out.logits is not None
-        assert out.columns is not None
-        chosen = emitted[out.logits.argmax(dim=-1)]
-        main = packed.segment.flatten()[out.columns] == 0
-        wanted = packed.targets.flatten()[out.columns]
-        agrees = ((chosen == start) == (wanted == start)) | ~main
-        width = packed.ids.shape[1]
-        for row, number in enumerate(here):
-            stop = processor.layout.text.format.stop
-            verdicts[number] = _by_reply(agrees, out.columns, wanted, main, stop, row, width)
-    return [verdict for number in range(len(order)) for verdict in verdicts[number]]
+    prompts: list[Prompt] = []
+    due: list[bool] = []
+    for dialogue, pictures in talks:
+        seen = list(bank[bank.add(pictures)]) if len(pictures) else []
+        for number, turn in enumerate(dialogue.turns[: 2 * (n - len(due))]):
+            if turn.role == "assistant":
+                prompts.append(Prompt(dialogue.turns[:number], seen, dialogue.captions))
+                due.append(bool(turn.pictures))
+    order = sorted(range(len(prompts)), key=lambda k: sum(map(_length, prompts[k].turns)))  # little padding
+    settings, opened = DecodeSettings(max_tokens=longest, max_pictures=1), set[int]()
+    for start in range(0, len(order), batch):
+        chosen = order[start : start + batch]
+
+        def watch(piece: Piece, chosen: list[int] = chosen) -> None:
+            if piece.kind in ("caption", "drawing", "dropped"):
+                opened.add(chosen[piece.dialogue])
+
+        some = [prompts[k] for k in chosen]
+        generate(model, processor.layout, some, painter=SolidPainter(), settings=settings, watch=watch)
+    return [(k in opened) == wanted for k, wanted in enumerate(due)]
 
 
-def _by_reply(
-    agrees: Tensor, columns: Tensor, wanted: Tensor, main: Tensor, stop: int, row: int, width: int
-) -> list[bool]:
-    """Split one row's supervised main columns at the ends of replies; True where all of a reply agree."""
-    here = (columns // width == row) & main
-    verdicts, good = list[bool](), True
-    for fine, word in zip(agrees[here].tolist(), wanted[here].tolist(), strict=True):
-        good = good and fine
-        if word == stop:
-            verdicts.append(good)
-            good = True
-    return verdicts
+def _length(turn: Turn) -> int:
+    """About how many columns a turn takes; a picture as many as a short sentence."""
+    return len(turn.text) // 4 + 16 * len(turn.pictures)
 
 
 @torch.no_grad()

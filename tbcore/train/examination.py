@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.model.painter_port import Painter
 from tbcore.model.processor import MIMProcessor
+from tbcore.records import Dialogue
 from tbcore.train import evaluate, scores
-from tbcore.train.corpus import Source
 from tbcore.train.features import FeatureBank
 from tbcore.train.wishes import draw_wishes, score_wishes
 from tbcore.world.render import render_many
@@ -30,7 +31,7 @@ def examine(
     *,
     scenes: Sequence[Scene],
     known: Sequence[Scene],
-    talks: Source,
+    talks: Sequence[tuple[Dialogue, Sequence[NDArray[np.uint8]]]],
     n_turns: int,
     n_drawings: int,
     longest: int,
@@ -46,8 +47,8 @@ def examine(
         painter: draws the wishes.
         scenes: held out; described once each, once more as grey squares, and scored against their neighbour's picture.
         known: pictures that the linear probe learns from.
-        talks: held-out conversations, for talk or draw.
-        n_turns: turns of them that count.
+        talks: held-out conversations with their pictures uint8[y x 3], for talk or draw.
+        n_turns: replies of them that count.
         n_drawings: wishes to draw.
         longest: tokens of a description.
         max_tokens: of a reply with a drawing.
@@ -65,7 +66,7 @@ def examine(
     shares = {f"backdrop, {name}": one.backdrop for name, one in seen.items()}
     shares |= {f"things, {name}": one.things for name, one in seen.items()}
     shares["things, probe"] = scores.probe_things(bank[bank.add(render_many(known))], known, exam, scenes)
-    verdicts = evaluate.decisions(model, processor, talks, bank)[:n_turns]
+    verdicts = evaluate.decisions(model, processor, talks, bank, n=n_turns)
     shares["talk or draw"] = evaluate.wilson(sum(verdicts), len(verdicts))
     wishes = draw_wishes(model, processor, painter, n=n_drawings, seed=seed, max_tokens=max_tokens)
     shares["drawn caption"], shares["drawn picture"] = score_wishes(wishes)

@@ -10,9 +10,9 @@ import torch
 
 from tbcore.model.decode import Prompt
 from tbcore.model.tiny import tiny_model
+from tbcore.model.writer import Writer
 from tbcore.records import Dialogue, Picture, Turn
 from tbcore.seeds import stream
-from tbcore.train.corpus import dialogue_source
 from tbcore.train.evaluate import answer_all, decisions, linear_probe, text_perplexity, wilson
 from tbcore.train.features import FeatureBank
 from tbcore.train.scores import chance, held_out_scenes, score_texts
@@ -30,35 +30,53 @@ def test_wilson_by_hand():
 
 
 def test_decisions_are_counted_by_reply(monkeypatch, pictures):
-    """A model that opens captions after 'o' and nowhere else is right where the dialogues do just that."""
+    """A model that opens a caption where the user says 'draw', before or after words, and nowhere else."""
     model, processor = tiny_model()
-    layout = processor.layout
-    letter = layout.text.encode("o")[0]
     turns = (
+        Turn("user", ("draw",)),
+        Turn("assistant", ("no", Picture(0))),  # right, though it opens the caption at once
         Turn("user", ("?",)),
-        Turn("assistant", ("no", Picture(0))),  # right
-        Turn("user", ("?",)),
-        Turn("assistant", (Picture(1), "a")),  # wrong: draws too late
+        Turn("assistant", (Picture(1), "a")),  # wrong: it only talks
         Turn("user", ("?",)),
         Turn("assistant", ("ab",)),  # right
+        Turn("user", ("draw",)),
+        Turn("assistant", ("ok",)),  # wrong: it draws
         Turn("user", ("?",)),
-        Turn("assistant", ("ok",)),  # wrong: would draw
+        Turn("assistant", ("far",)),  # not asked for: four replies count
     )
+    asked = []
+
+    def scripted(model, layout, prompts, *, painter, settings, watch):
+        asked.extend(prompts)
+        says = {"draw": "<ab>c$", "?": "abc$"}
+        marks = {"<": layout.start_id, ">": layout.end_id, "$": layout.text.format.stop}
+        for number, prompt in enumerate(prompts):
+            writer = Writer(number, layout, settings, may_draw=painter is not None, watch=watch)
+            for letter in says[prompt.turns[-1].text]:
+                if writer.mode in ("text", "caption"):
+                    writer.take(marks[letter] if letter in marks else layout.text._encode(letter)[0])
+
+    monkeypatch.setattr("tbcore.train.evaluate.generate", scripted)
     bank = FeatureBank(model.vision)
     dialogue = Dialogue("d", turns, ("x", "o"))
-    source = dialogue_source("d", [(dialogue, pictures[:2])], processor=processor, bank=bank)
-    example = source.examples[0]
-    forward = model.forward
+    talks = [(dialogue, pictures[:2]), (dialogue, pictures[:2])]
+    assert decisions(model, processor, talks, bank, n=4, batch=3) == [True, False, True, False]
+    assert len(asked) == 4
+    assert sorted(len(prompt.turns) for prompt in asked) == [1, 3, 5, 7]
+    assert all(len(prompt.pictures) == 2 for prompt in asked)
 
-    def scripted(**batch):
-        out = forward(**batch)
-        before = torch.from_numpy(example.ids)[out.columns]
-        out.logits.zero_()
-        out.logits[:, layout.start_id] = torch.where(before == letter, 1.0, -1.0)
-        return out
 
-    monkeypatch.setattr(model, "forward", scripted)
-    assert decisions(model, processor, source, bank) == [True, False, True, False]
+def test_a_caption_counts_only_where_it_is_opened_in_time(pictures):
+    model, processor = tiny_model()
+    turns = (Turn("user", (Picture(0), "hi")), Turn("assistant", ("ok",)))
+    talks = [(Dialogue("d", turns, ("x",)), pictures[:1])]
+    bank, start = FeatureBank(model.vision), processor.layout.start_id
+    logits, rows = model.language.logits, model.language.emitted == start
+    verdicts = {}
+    for push in (100.0, -100.0):
+        model.language.logits = lambda hidden, push=push: logits(hidden) + push * rows
+        verdicts[push] = decisions(model, processor, talks, bank, n=1, longest=3)
+    assert verdicts == {100.0: [False], -100.0: [True]}
 
 
 def test_perplexity_ignores_slices_and_can_ignore_adapters():

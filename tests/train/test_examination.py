@@ -7,7 +7,6 @@ import json
 from tbcore.model.painter_port import SolidPainter
 from tbcore.model.tiny import tiny_model
 from tbcore.seeds import stream
-from tbcore.train.corpus import dialogue_source
 from tbcore.train.examination import examine
 from tbcore.train.features import FeatureBank
 from tbcore.train.scores import held_out_scenes
@@ -22,7 +21,6 @@ def test_a_model_that_knows_nothing_gets_nothing():
     scenes = held_out_scenes(stream(0, "exam"), 3)
     known = [sample_scene(stream(0, f"known {k}"), split="train") for k in range(8)]
     talks = [(one.dialogue, render_many(one.scenes)) for one in simulate(0, 2, split="test", weights={"draw": 1})]
-    source = dialogue_source("held out", talks, processor=processor, bank=bank, max_columns=None)
     marks = examine(
         model,
         processor,
@@ -30,7 +28,7 @@ def test_a_model_that_knows_nothing_gets_nothing():
         SolidPainter(),
         scenes=scenes,
         known=known,
-        talks=source,
+        talks=talks,
         n_turns=2,
         n_drawings=2,
         longest=6,
