@@ -122,11 +122,14 @@ $(VENV)/.ready-browser: $(VENV)/.ready-test
 	@touch $@
 
 chromium:
-	@if [ ! -x "$(CHROMIUM)" ]; then \
-	  if [ -z "$(TBCORE_CHROMIUM)" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
-	  else echo "No browser at $(CHROMIUM). Install Chromium (on Debian: sudo apt-get install chromium), or name another:"; \
-	    echo "make test-browser TBCORE_CHROMIUM=/path/to/chrome"; exit 1; fi; fi
+	@as_root=; [ "$$(id -u)" = 0 ] || as_root="sudo -n"; \
+	if [ ! -x "$(CHROMIUM)" ] && [ -z "$(TBCORE_CHROMIUM)" ] && command -v apt-get >/dev/null && $$as_root true 2>/dev/null; then \
+	  echo "Installing the system's chromium (about 80 MB and its libraries; once)"; \
+	  { $$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq \
+	    --no-install-recommends chromium </dev/null >/dev/null; } || echo "apt-get did not succeed; its words stand above."; fi; \
+	if [ ! -x "$(CHROMIUM)" ]; then \
+	  echo "No browser at $(CHROMIUM). Install Chromium (on Debian: sudo apt-get install chromium), or name another one:"; \
+	  echo "make test-browser TBCORE_CHROMIUM=/path/to/chrome"; exit 1; fi
 
 demo: $(VENV)/.ready-browser  ## open the chat of notebook 07 as a web page (after make run)
 	@$(BIN)/python -m tbcore.demo.page --run-dir runs/$(PROFILE) $(ARGS)

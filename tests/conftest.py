@@ -7,10 +7,18 @@ import socket
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tbcore.records import Dialogue, Picture, Turn
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# A computer that is busy with other things takes long for an example: that is no finding. The same examples each time,
+# so that a change is to blame for what fails; `pytest --hypothesis-profile=explore` looks for new ones.
+_SLOW_IS_FINE = (HealthCheck.too_slow,)
+settings.register_profile("steady", deadline=None, derandomize=True, database=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("explore", deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.load_profile("steady")
 
 _LOOPBACK = ("127.", "localhost", "::1", "0.0.0.0")
 

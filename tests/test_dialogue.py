@@ -86,7 +86,7 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
 
 
 @given(dialogues(), codecs)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=200)
 def test_parse_is_the_inverse_of_render(dialogue: Dialogue, codec: Codec) -> None:
     assert parse(render(dialogue, codec), codec, record="d", source="test", group="g") == dialogue
 
@@ -174,11 +174,18 @@ def test_many_digits_and_two_digit_tags_agree() -> None:
 
 
 def test_a_long_hostile_reply_is_read_in_linear_time() -> None:
-    began = time.perf_counter()
-    reading = read_reply("<img0>" * 20_000 + "\nHuman: a", PAPER)
-    reading.turns()
-    assert len(reading.problems) == 20_000
-    assert time.perf_counter() - began < 5
+    def took(tags: int) -> float:
+        """Seconds of the processor at best, for neighbours slow some readings down."""
+        seen = []
+        for _ in range(3):
+            began = time.process_time()
+            reading = read_reply("<img0>" * tags + "\nHuman: a", PAPER)
+            reading.turns()
+            seen.append(time.process_time() - began)
+            assert len(reading.problems) == tags
+        return min(seen)
+
+    assert took(20_000) < 60 * took(1_000)  # 20 times if linear, 400 times if quadratic
 
 
 def test_nonce_is_checked_and_seeded() -> None:

@@ -4,6 +4,9 @@
 # The language model that writes our conversations is blind. It will talk about a tiger on a beach, compare two
 # postcards and "draw" a third one, and it never sees a single pixel. All it gets is text. In this notebook you
 # build that text, weigh every paragraph of it, and try to break it.
+#
+# ![Left, two postcards; in the middle, their captions in numbered tags, which is all the teacher reads; right, the
+# conversation it wrote about them, with both captions copied where a picture belongs.](figures/hook_02.png)
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
@@ -89,7 +92,8 @@ codec = Codec.from_version(recorded[0].codec)
 print(render_captions(group.captions, codec))
 
 # %% [markdown]
-# One line per picture: its caption inside a numbered tag. When the conversation comes back, every tag in it is
+# One line per picture: its caption inside a numbered tag. (The odd letters after the number are explained in a
+# minute.) When the conversation comes back, every tag in it is
 # exchanged for the real picture. So a teacher that reads only text can write conversations *with pictures in
 # them*. This exchange is the heart of TextBind's data engine (Li et al., Findings of ACL 2024, arXiv 2309.08637,
 # the section on generating data): it needs captioned pictures and a language model, and no human-made
@@ -198,8 +202,11 @@ print(naive_turns(about(attacks["forged turn"])))
 
 # %% [markdown]
 # Four turns, two of them written by the caption. Anyone reading this text, program or language model, has no way
-# to tell. Now the same caption through our codec. It escapes, and its parser is strict: it accepts exactly what
-# the codec writes, in one pass, and names a problem with its offset otherwise.
+# to tell. Now the same caption through our **codec**: the pair of a printer, which writes a conversation as text, and
+# a parser, which reads it back. The printer escapes `<`, and two things more: a line break becomes `&#10;`, and the
+# first letter of a role word becomes its number, so `Human:` turns into `&#72;uman:`. The parser is strict: it
+# accepts exactly what the printer writes, in one pass, and otherwise names the problem and the character where it
+# stands (its *offset*).
 
 # %%
 print(render_turns(about(attacks["forged turn"]), codec))
@@ -238,7 +245,7 @@ print("codec:", "intact" if survives_codec(about(my_caption)) else "BROKEN: plea
 # People are bad at random attacks; programs are patient. So we let the computer glue hostile pieces together, a
 # few hundred times. If the codec's share below were anything under 1, stop here and do not trust the data set.
 
-# %%
+# %% tags=["slide"]
 PIECES = ("a cat", " ", "&", "&lt;", "<", "</img0>", "<img0>", "\nHuman:", "Assistant: ", "<|im_end|>", "{0}", "\u2028")
 
 
@@ -251,8 +258,6 @@ def hostile_captions(n):
 victims = [about(caption) for caption in hostile_captions(400)]
 shares = {"quick script": np.mean([survives_naive(v) for v in victims])}
 shares["codec"] = np.mean([survives_codec(v) for v in victims])
-
-# %% tags=["slide"]
 figure, grid = figures.axes(height=2.2)
 bars = grid[0, 0].barh(list(shares), list(shares.values()), color=figures.PALETTE[:2])
 grid[0, 0].bar_label(bars, fmt="{:.0%}", padding=4)
@@ -309,11 +314,17 @@ checks.check("02.3", attack)
 # proportions stay.
 
 # %%
+for section in SECTIONS:
+    show_text(f"[{section.name}]\n{system_text(codec, sections=[section])}\n")
+
 messages = build_prompt(group, choose_random(load_seed_examples(), 3, seed=seed, draw=0), codec)
-show_text(messages[0].text)
+assert messages[0].text == system_text(codec)  # the names in brackets are ours; the teacher reads paragraphs only
 
 
 # %% [markdown]
+# Before you read on, cover the right column of this table and guess it, line by line: what would a fluent but blind
+# writer do if that paragraph were missing?
+#
 # | paragraph | what goes wrong without it |
 # |---|---|
 # | `task` | the teacher describes pictures instead of writing a conversation |
@@ -385,9 +396,31 @@ assert by_hand(group, examples) == build_prompt(group, examples, codec)
 for message in by_hand(group, examples):
     print(f"{message.role:10} {len(message.text):5} characters  {textwrap.shorten(message.text, 72)!r}")
 
+# %% tags=["slide"]
+shown = [f"{what} {k + 1}" for k in range(N_EXAMPLES) for what in ("captions", "talk")]
+names = ["instructions", *shown, "your captions"]
+looks = {"system": (figures.PALETTE[4], ""), "user": (figures.PALETTE[5], "//"), "assistant": ("#dddddd", "")}
+figure, grid = figures.axes(width=10, height=2.4)
+at = 0
+for message, name in zip(by_hand(group, examples), names, strict=True):
+    size, (colour, hatch) = len(message.text), looks[message.role]
+    grid[0, 0].barh(0, size, left=at, color=colour, hatch=hatch, edgecolor="white")
+    box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5}
+    grid[0, 0].text(at + size / 2, 0, name, rotation=90, ha="center", va="center", fontsize=10, bbox=box)
+    at += size
+grid[0, 0].grid(visible=False)
+grid[0, 0].set(yticks=[], xlim=(0, at), xlabel="characters of the prompt, from first to last")
+order = "the instructions, then three examples as captions and talk, last and smallest your captions"
+checks.show(figure, alt=f"The anatomy of a prompt, read from left to right: {order}.")
+
 # %% [markdown]
-# Equal to `tbcore`, so from here on we use `tbcore`. One more habit worth copying: the prompt has a **hash**. If a
-# single byte changes, the hash changes, and nobody can confuse replies to yesterday's prompt with today's.
+# Read it as the teacher does, from left to right: the rules, three times "somebody showed captions, and I wrote this
+# talk", and then captions without a talk. The obvious way to go on is to write the missing one. That is all there is
+# to *in-context learning*: no weight changes, the examples are simply there to be continued.
+#
+# By hand and `tbcore` are equal, so from here on we use `tbcore`. One more habit worth copying: the prompt has a
+# **hash**. If a single byte changes, the hash changes, and nobody can confuse replies to yesterday's prompt with
+# today's.
 
 # %%
 one_comma_more = replace(group, captions=(group.captions[0] + ",", *group.captions[1:]))

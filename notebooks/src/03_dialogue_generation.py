@@ -4,6 +4,9 @@
 # Two people talk about postcards. They compare them, joke about them, ask for a new one. The author of the
 # conversation never saw a picture: it got a few captions and some rules. Here you watch that happen, you pull the
 # plug in the middle, and you decide which conversations are good enough to teach the next ones.
+#
+# ![A strip of four panels: somebody shows a postcard and asks who is closer to the skateboard, the assistant answers
+# rightly; then a new card is wished for, and the assistant shows one.](figures/hook_03.png)
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
@@ -112,7 +115,7 @@ checks.show(
 # And this is what the teacher wrote about them. We print raw text, exactly as it came. Long lines are folded.
 
 
-# %%
+# %% tags=["slide"]
 def folded(text, width=100):
     """Each line of a text, wrapped, later lines indented."""
     return "\n".join(textwrap.fill(line, width, subsequent_indent="    ") for line in text.split("\n"))
@@ -222,6 +225,13 @@ def paid_calls(asked, known=()):
 checks.check("03.1", paid_calls)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. How many *different* names are in the list?
+# 2. A name that stands in `known` costs nothing now. Sets can be subtracted from each other.
+#
+# </details>
+#
 # ## Ask for everything
 #
 # Now the real thing. `generate` sends one request after the other through the ledger. It returns a *candidate* for
@@ -268,14 +278,15 @@ print(f"attempts in the ledger: {before}; new ones in the second run: {new_calls
 assert teacher != "recorded" or [one.reply for one in again] == [one.reply for one in candidates]
 
 # %% [markdown]
-# Same candidates, no new call. That is why you can close the lid of your laptop at any time.
+# Same candidates, no new call. That is why you can close the lid of your laptop at any time. (If the ledger holds
+# more attempts than were asked for above: it also remembers the calls that earlier runs in this folder have made.)
 #
 # ## Pull the plug
 #
 # Believe nothing. A *scripted* teacher says what we tell it to say, so we can make it fail on cue: two answers, then
 # a power cut in the middle of the third call.
 
-# %%
+# %% tags=["slide"]
 lab = Path(tempfile.mkdtemp(prefix="ledger-"))
 three = requests[:3] if len(requests) > 2 else requests * 3
 fragile = ScriptedTeacher("Human: one", "Human: two", RuntimeError("the power went out"))
@@ -334,6 +345,13 @@ def after_crash(states):
 checks.check("03.2", after_crash)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Look at the two crashes above: which call had left, which had not?
+# 2. Only two of the five states change; a dictionary of two entries says it all.
+#
+# </details>
+#
 # ## A teacher that says nothing
 #
 # Sometimes a call succeeds and brings an empty reply, or a refusal, or half a conversation. None of these is an
@@ -376,7 +394,7 @@ print(folded(small_replies[0]["reply"][:1200] or "(nothing at all)"))
 # the reader of notebook 02 and count what a dataset needs.
 
 
-# %%
+# %% tags=["slide"]
 def inventory(reply, request):
     """What one reply holds, from one pass of the codec's reader."""
     reading = read_reply(reply, request.codec)
@@ -411,6 +429,11 @@ for row, ask in zip(small_replies, requests, strict=False):
 # TextBind does not trust its teacher blindly either. People read conversations, mark the good ones, and those become
 # in-context examples for the next round (the paper's human-in-the-loop refinement). Whoever writes the examples steers
 # everything that comes after.
+#
+# Why three labels and not stars from one to ten? Because each label has to *decide* something, and three things can
+# be decided about a conversation: it may teach the teacher, as an **example** (Excellent); it may teach the model, as
+# **training** data (Satisfactory); or it may teach nobody (Poor). A finer scale would ask raters for distinctions from
+# which nothing follows, and about those they would disagree.
 #
 # A rating needs definitions before it needs a widget. Here are ours:
 
@@ -576,8 +599,9 @@ for error_rate in (0.0, 0.1, 0.3):
 
 # %% [markdown]
 # Read each line from left to right. The equal labels should lie near what the known errors predict; if they did not,
-# our counting would be wrong. Alpha looks at all three raters at once. And the last two numbers are the price of
-# careless rating: good conversations lost, others let in.
+# our counting would be wrong. **Alpha** (Krippendorff's) is kappa's relative for any number of raters: again 1 is
+# perfect and 0 is luck. And the last two numbers are the price of careless rating: good conversations lost, others
+# let in.
 #
 # ### Exercise 03.3: who is promoted?
 #
@@ -604,6 +628,14 @@ def promoted_ids(labels):
 checks.check("03.3", promoted_ids)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. First find the last label of each rater for each record: a dictionary keyed by `(record, rater)` forgets
+#    the earlier ones by itself.
+# 2. Then gather what is left by record, and ask two questions of each: how many *Excellent*? any *Poor*?
+#
+# </details>
+#
 # ### Promotion
 #
 # Only a reply that passes the filter of notebook 04 can be an example at all: its tags must be right. The new set
@@ -648,6 +680,14 @@ Assistant: He would borrow this and not return it: <img1>a fox and an umbrella o
 # %% tags=["check"]
 checks.check("03.4", my_conversation)
 
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Begin with `Human:`, start every turn on a new line, and let the two alternate.
+# 2. Put the second tag, copied whole, into a turn of Assistant: as an answer to a wish, for example.
+#
+# </details>
+
 # %% [markdown] tags=["slide"]
 # ## Recap
 #
@@ -664,6 +704,9 @@ with Journal(ledger) as journal:
     print(f"calls in the ledger: {spent.calls}; tokens read {spent.prompt_tokens}, written {spent.completion_tokens}")
     print("(replayed calls count no tokens: nothing was paid for them here)")
 step.close()
+
+# %% [markdown]
+# ## Quiz
 
 # %% tags=["quiz"]
 quizzes.show("03")

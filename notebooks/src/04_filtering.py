@@ -4,6 +4,9 @@
 # A strong teacher wrote our conversations, and most of them are lovely. A few would do harm: no picture in them, two
 # people speaking with one mouth, a caption that was changed on the way. Eight short rules find such faults, and each
 # can say exactly where. One of them also lets a *left* become a *right*. We catch it in the act.
+#
+# ![Two postcards: a monkey to the left of a badminton racket, and a monkey to the right of it. Their captions differ in
+# one word only.](figures/hook_04.png)
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
@@ -34,6 +37,7 @@ pairs: str = "postcards"  # postcards | photos | a folder, as in notebook 03
 
 # %%
 import re
+import textwrap
 from collections import Counter
 from dataclasses import replace
 
@@ -164,6 +168,13 @@ def kept_share(funnel):
 checks.check("04.1", kept_share)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Candidates are the kept ones *and* all rejected ones: the sum of all values.
+# 2. If that sum is 0, there is nothing to divide: answer 0.
+#
+# </details>
+#
 # ### Exercise 04.2: has the caption changed?
 #
 # Write rule 8 for one caption. `distance` is given. Three traps: the limit belongs to the length of the **true**
@@ -182,6 +193,14 @@ def is_changed(true, copy, distance=my_distance, threshold=0.1):
 
 # %% tags=["check"]
 checks.check("04.2", is_changed)
+
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Compare two numbers of characters: how many changed, and how many *may* change. No division is needed.
+# 2. *More than* the limit is `>`, and the limit is the threshold times the length of the true caption.
+#
+# </details>
 
 # %% [markdown] tags=["slide"]
 # ## Plant a fault, catch it
@@ -263,26 +282,26 @@ rejected = len(judged) - counts["kept"]
 for one in judged:
     if one.objection:
         print(f"{one.candidate.id:28} {one.objection.code:14} {one.objection.offset!s:>5}  {one.objection.detail}")
-print(f"kept {counts['kept']}, rejected {rejected}")
 step.result("04.kept", counts["kept"])
 step.result("04.rejected", rejected)
-checks.within("04.kept", counts["kept"])
-checks.within("04.rejected", rejected)
+for name, number in (("04.kept", counts["kept"]), ("04.rejected", rejected)):
+    checks.within(name, number)
 
 # %% tags=["slide"]
-left = len(judged) - np.cumsum([0] + [counts[rule] for rule in RULES])
-figure, grid = figures.axes(1, 1, width=8.5, height=4.6)
-axis = grid[0, 0]
-axis.barh(range(len(left)), left, color=figures.PALETTE[0])
-axis.set(yticks=range(len(left)), yticklabels=["asked and answered", *RULES], xlabel="candidates still in the funnel")
-axis.invert_yaxis()
-for place, number in enumerate(left):
-    lost = counts[list(RULES)[place - 1]] if place else 0
-    axis.text(number, place, f" {number}" + (f" (-{lost})" if lost else ""), va="center")
-axis.set_xlim(0, len(judged) * 1.15)
-checks.show(
-    figure, alt=f"{left[-1]} of {len(judged)} candidates pass all rules; bars shrink where a rule objects first."
-)
+lost = np.array([0, *(counts[rule] for rule in RULES)])
+left = len(judged) - np.cumsum(lost)
+figure, grid = figures.axes(1, 2, width=10, height=4.6)
+for axis, numbers, name, colour in zip(
+    grid[0], (left, lost), ("still in the funnel", "taken out here"), figures.PALETTE, strict=False
+):
+    bars = axis.barh(range(len(numbers)), numbers, color=colour)
+    axis.bar_label(bars, labels=[str(number) if number else "" for number in numbers], padding=3)
+    axis.set(xlabel=f"candidates {name}", yticks=range(len(numbers)), xlim=(0, 1.2 * max(1, *numbers)))
+    axis.set_yticklabels(["asked and answered", *RULES] if axis is grid[0, 0] else [])
+    axis.invert_yaxis()
+taken = max(counts, key=lambda rule: counts[rule] if rule in RULES else -1)
+most = f"{taken} takes out the most, {counts[taken]}" if rejected else "no rule takes out any"
+checks.show(figure, alt=f"{left[-1]} of {len(judged)} candidates pass all rules; {most}.")
 
 # %% [markdown] tags=["slide"]
 # Where do the losses come from? Some recordings about postcards answer a prompt with instructions left out. Here is
@@ -350,6 +369,13 @@ def only_by(objections):
 checks.check("04.3", only_by)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. A reply counts only if its list holds exactly one rule.
+# 2. `Counter` counts whatever names you hand it.
+#
+# </details>
+#
 # ### Switch a rule off
 #
 # `refilter` judges again without reading or asking anything anew. Switch rule 6 off and see who walks in.
@@ -440,14 +466,16 @@ for one, verdict in [(one, verdict) for one, verdict in zip(kept, pointed, stric
 # Not every finger points at a fault. A talk in another language, or one that says only *this*, refers to its picture
 # well enough. Such rules choose what people should read first. They should not decide alone.
 #
-# Can you say where a conversation came from? A record of its own brings everything together.
+# Can you say where a conversation came from? A record of its own brings everything together. Where it says *unknown*,
+# nobody handed it that file: here, neither the pixels nor the clusters of notebook 01.
 
 # %%
 sources = provenance.Sources(
     candidates={one.candidate.id: one.candidate for one in judged},
     verdicts={one.candidate.id: one.verdicts for one in judged},
 )
-print("\n".join(line[:110] for line in provenance.explain(kept[0].candidate.id, sources).text().splitlines()[:9]))
+for line in provenance.explain(kept[0].candidate.id, sources).text().splitlines()[:6]:
+    print(textwrap.shorten(line, 110, placeholder=" ..."))
 
 # %% [markdown]
 # ## What stays
@@ -610,6 +638,14 @@ def repair(reply):
 # %% tags=["check"]
 checks.check("04.4", repair)
 
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Look for a speaker at the beginning of a line, with any stars around the name or the colon, and write it plainly.
+# 2. `re.sub` with `flags=re.MULTILINE` lets `^` match at every line. Keep the name as a group: `(Human|Assistant)`.
+#
+# </details>
+
 # %% tags=["solution"]
 mended = [replace(one.candidate, reply=repair(one.candidate.reply)) for one in judged if one.objection]
 saved = [one for one in mended if judge(Draft(one, canary=CANARY)).dialogue]
@@ -629,6 +665,9 @@ print(f"our repair would save {len(saved)} of {len(mended)} rejected replies")
 
 # %%
 step.close()
+
+# %% [markdown]
+# ## Quiz
 
 # %% tags=["quiz"]
 quizzes.show("04")

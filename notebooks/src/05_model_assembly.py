@@ -5,6 +5,9 @@
 # English, and with no idea what is on the picture. Everything it will ever need to *see* and to *draw* is
 # already in place, though. In this notebook you put the parts together, follow one picture through all of them,
 # and then check the one thing that is easy to get wrong and hard to notice: who may read whom.
+#
+# ![From left to right: a postcard goes through the frozen vision tower, the connector, which learns, and the language
+# model; words between start and end go on to the frozen painter, and a new postcard comes out.](figures/hook_05.png)
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
@@ -172,12 +175,17 @@ for name, axes, value in (
 # %% [markdown]
 # Read it downwards. The tower cuts each picture into a grid of squares, 8 pixels wide, and turns every square
 # into a vector that also knows its neighbourhood. We keep the whole grid rather than one summary of the
-# picture, because "to the left of" lives in the grid. Then a handful of learned **queries** ask the patches
-# questions, and their answers come out as wide as a word of the language model. From there on, the picture *is*
-# a few odd words.
+# picture, because "to the left of" lives in the grid.
+#
+# Then comes the **Q-Former**. It holds a handful of learned vectors, the **queries**, and each is a standing question
+# to every picture. A query is compared with each patch, by a dot product; a softmax turns the comparisons into shares
+# that add up to one; and the answer is the mixture of the patches by these shares. So a query that likes red things on
+# the left brings home what stands on the left and is red. However many patches a picture has, as many vectors come
+# out as there are queries. That is the point: the language model pays for every column it reads. The projection makes
+# the answers as wide as a word, and from there on the picture *is* a few odd words.
 #
 # Queries that look everywhere learn slowly. Ours start with a preference: query *k* begins near region *k* of the
-# picture, and may unlearn it. Here is where four of them look before any training:
+# picture, and may unlearn it. Here is where four of them look before any training; the brighter, the larger the share:
 
 # %% tags=["slide"]
 prior = dict(model.connector.named_parameters())["qformer.blocks.0.near"][0].detach()
@@ -185,8 +193,9 @@ near = prior.softmax(dim=-1)
 side = int(near.shape[1] ** 0.5)
 figure, grid = figures.axes(1, 4, height=2.4)
 for place, query in zip(grid[0], (0, 3, 5, 15), strict=True):
+    light = (near[query] / near[query].max()).view(side, side).numpy()
     place.imshow(pictures[1], extent=(0, side, side, 0), interpolation="nearest")
-    place.imshow(near[query].view(side, side), alpha=0.6, extent=(0, side, side, 0))
+    place.imshow(np.zeros((side, side)), cmap="gray", alpha=0.85 * (1 - light), extent=(0, side, side, 0))
     place.set(title=f"query {query}", xticks=[], yticks=[])
     place.grid(visible=False)
 checks.show(
@@ -261,7 +270,22 @@ for text in attacks:
 #   positions start again at the picture's place, because that is where `<start>` will stand when the model
 #   talks.
 #
-# Here is that example with four slots per picture, packed by hand:
+# Why not simply write the caption into the text, before its picture? Because of what happens later, in a chat. While
+# the model writes a caption, it sees what was said before and the words of the caption so far. Then the painter draws,
+# the caption is *forgotten*, and only the picture stays. So there are two views of the same conversation: the one in
+# which this caption is just being written, and the one in which it is gone. Training must show both, each exactly as
+# it will be. One could make an example of its own for every caption; but then the whole beginning is read again for
+# each. The branch is the thrifty way: it hangs on the beginning that is there already, and the mask below makes sure
+# that nobody looks where it should not.
+#
+# Here is that example with four slots per picture, packed by hand. Besides its word, every column carries three
+# numbers:
+#
+# | number | main text | the branch of the *n*-th drawing |
+# |---|---|---|
+# | `segment` | 0 | *n* |
+# | `anchor` | 0, it needs none | the column of that picture's first slot |
+# | `position` | its column | counts on from the anchor |
 
 # %%
 words_of = ["user"] * 5 + ["sure"] + ["image"] * 4 + ["then", "a", "dog"] + ["image"] * 4 + ["bye", "</s>"]
@@ -273,6 +297,8 @@ for number, (first_slot, text) in enumerate(branches.items(), start=1):
         segment.append(number)
         anchor.append(first_slot)
         position.append(first_slot + offset)
+for name, row in {"column": range(len(words_of)), "segment": segment, "anchor": anchor, "position": position}.items():
+    print(f"{name:9}" + "".join(f"{number:3}" for number in row))
 
 # %% [markdown]
 # **Exercise 05.2.** Now the targets: what must each column predict? Usually the *next* column's word, if the
@@ -316,7 +342,8 @@ checks.check("05.2", targets_of)
 # captions: when the model talks, a caption is **forgotten** as soon as its picture is painted. Main text reads
 # pictures, never captions.
 #
-# In words this is long. As a rule it is one sentence: *row q may read column c if both belong to the same
+# In words this is long. As a rule it is one sentence (a *row* is the column that reads, and several dialogues may
+# share one sequence): *row q may read column c if both belong to the same
 # dialogue, c is not later than q, and c is in q's own segment, or c is main text before q's anchor.* In code:
 
 
@@ -735,7 +762,7 @@ print(
     "queries per picture:",
     facts["config"]["qformer"]["n_queries"],
     "| the mask, to print and pin up:",
-    drawing / "mask.png",
+    "/".join((drawing / "mask.png").parts[-3:]),
 )
 step.close()
 

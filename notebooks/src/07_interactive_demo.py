@@ -5,6 +5,11 @@
 # postcard, answers, and draws when you ask it to. Let us sit down and talk with it. We will also be unkind: a blank
 # card, a photograph of a cat, a file that is no picture. What a model does then tells more about it than its best
 # answer.
+#
+# ![The end of a chat with the trained model, in four panels: a postcard is asked for and drawn, then a change is asked
+# for and drawn; below each answer stands the caption that the painter got.](figures/hook_07.png)
+#
+# *A real talk, not a chosen one. Is the second drawing what was asked for? And if not: who made the mistake?*
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
@@ -16,7 +21,7 @@
 # - **separate** a chat into a conversation that knows no button and a view that knows no model, and say why;
 # - **trace** a wrong drawing to its cause: the caption that was written, or the painter that read it;
 # - **prove** that the model reads its pictures, with a number that neither a blind nor an untrained model reaches;
-# - **explain** what the small tower cannot know, and make it say "I do not know" in time.
+# - **explain** what the small tower cannot know, and **test** two ways to notice a picture that it does not know.
 
 # %% [markdown]
 # ## What you need
@@ -237,6 +242,18 @@ checks.show(twin.figure(talk), alt=twin.alt_text(talk))
 # (TextBind, Li et al., Findings of ACL 2024, arXiv 2309.08637, the section on the model). We keep the caption only to
 # show it to you.
 #
+# Marking by hand has one part that a program can do for you: was there a drawing exactly where one was wanted?
+
+# %%
+wanted_drawing = [False, False, False, False, True, True]
+drew = [bool(talk.drawings(turn)) for turn in talk.turns[1::2]]
+for number, (wanted, came) in enumerate(zip(wanted_drawing, drew, strict=True), start=1):
+    print(f"exchange {number}: wanted {'a drawing' if wanted else 'words':10} got {'a drawing' if came else 'words'}")
+
+# %% [markdown]
+# A line whose two halves differ is a fault of its own kind, *talk or draw*: the very first decision of a reply, made
+# by one token, `<start>`. Notebook 08 counts such faults apart from wrong words and wrong drawings.
+#
 # The figure above is the *static twin* of the chat. It needs no widget, so it survives in print and on a web page. The
 # same conversation goes to a page of its own:
 
@@ -373,40 +390,60 @@ checks.show(
 )
 
 # %% [markdown] tags=["slide"]
-# Expect the words of Postcards, for these are nearly all the model has ever been asked about. It does not lie and it
-# does not guess; it has no word for "I do not know this kind of picture". A larger tower that
+# Expect the words of Postcards, for these are nearly all the model has ever been asked about. It does not lie; it
+# has no word for "I do not know this kind of picture". (An answer that goes round in circles: the model always takes
+# the likeliest next token, and nothing in what it sees tells it to stop.) A larger tower that
 # was trained on hundreds of millions of photographs, in the same port of this package, would see a cat here. More
 # training of *this* one on postcards never will.
 #
-# Can we at least notice? The tower gives one vector per picture. A familiar picture lies close to some other postcard;
-# a stranger should lie further off:
+# Can we at least notice? The tower gives one summary vector per picture. A familiar picture should lie close to some
+# other postcard, a stranger further off. But a summary was trained to match captions, and may forget what is odd. So
+# we try a second guard beside it: look at every *patch* of the picture, ask how close it comes to any patch of any
+# known postcard, and take the mean. Which guard would you bet on?
 
 # %%
-library = model.vision.pooled(render_many(different_scenes(200, "demo library")))
+library = render_many(different_scenes(200, "demo library"))
+known_whole = model.vision.pooled(library)
+known_patches = torch.nn.functional.normalize(model.vision.patches(library).float().flatten(0, 1), dim=-1)
 
 
-def familiarity(some_pictures):
-    """Cosine similarity of each picture to the nearest postcard of the library."""
-    return (model.vision.pooled(some_pictures) @ library.T).max(dim=1).values.numpy()
+def by_summary(some_pictures):
+    """Cosine similarity of each picture's summary to the nearest one of the library."""
+    return (model.vision.pooled(some_pictures) @ known_whole.T).max(dim=1).values.numpy()
 
 
-familiar = familiarity(render_many(different_scenes(100, "demo familiar")))
-strange = familiarity(np.stack([load_picture(photo_path(photo), size=64) for photo in PHOTOS]))
+def by_patches(some_pictures):
+    """For each picture, the mean over its patches of the cosine similarity to the nearest patch of the library."""
+    patches = torch.nn.functional.normalize(model.vision.patches(some_pictures).float(), dim=-1)
+    return (patches @ known_patches.T).amax(dim=-1).mean(dim=-1).numpy()
+
+
+new_cards = render_many(different_scenes(100, "demo familiar"))
+strangers = np.stack([load_picture(photo_path(photo), size=64) for photo in PHOTOS])
+guards = {"summary": by_summary, "patches": by_patches}
+scores = {name: (guard(new_cards), guard(strangers)) for name, guard in guards.items()}
 
 # %% tags=["slide"]
-figure, grid = figures.axes(width=8, height=2.8)
-for row, values in enumerate((familiar, strange)):
-    spread = row + stream(seed, f"spread {row}").uniform(-0.2, 0.2, len(values))
-    grid[0, 0].scatter(values, spread, marker=figures.MARKERS[row], color=figures.PALETTE[row], alpha=0.7)
-grid[0, 0].set_yticks([0, 1], ["new postcards", "photographs"])
-grid[0, 0].set_xlabel("similarity to the nearest of 200 postcards")
-medians = f"median {np.median(familiar):.2f} for postcards, {np.median(strange):.2f} for photographs"
-checks.show(figure, alt=f"How near new postcards and photographs lie to known postcards: {medians}.")
+figure, grid = figures.axes(1, 2, width=10, height=2.8)
+tidings = []
+for place, (name, both) in zip(grid[0], scores.items(), strict=True):
+    for row, values in enumerate(both):
+        spread = row + stream(seed, f"spread {row}").uniform(-0.2, 0.2, len(values))
+        place.scatter(values, spread, marker=figures.MARKERS[row], color=figures.PALETTE[row], alpha=0.7)
+    place.set(title=f"by {name}", xlabel="similarity to known postcards", yticks=[0, 1])
+    place.locator_params(axis="x", nbins=6)
+    place.set_yticklabels(["new postcards", "photographs"] if place is grid[0, 0] else [])
+    apart = np.mean(both[0][:, None] > both[1][None])
+    tidings.append(f"by {name} a postcard looks more familiar than a photograph in {apart:.0%} of pairs")
+checks.show(figure, alt=f"How familiar new postcards and photographs look to two guards: {'; '.join(tidings)}.")
+print(*tidings, sep="\n")
 
 # %% [markdown]
-# Look at the overlap. Where the two clouds touch, no threshold is right for everybody; exercise 07.3 lets you choose
-# who pays. And note what this guard is *not*: it knows "unlike my postcards", never "I am wrong". A postcard that lies
-# well inside the cloud can still be misread.
+# In a pair of one postcard and one photograph, tossing a coin is right half of the time. The summary is not much
+# better; where its two clouds lie on top of each other, no threshold helps. The patches do far better *with the same
+# tower*: what a vector is good for depends on what it was made for, as you saw in notebook 01. Where clouds still
+# touch, no threshold is right for everybody; exercise 07.3 lets you choose who pays. And note what such a guard is
+# *not*: it knows "unlike my postcards", never "I am wrong". A postcard inside the cloud can still be misread.
 #
 # ## Words that attack
 #
@@ -534,7 +571,8 @@ assert len(played.conversation.turns) == 2
 # - The conversation knows no button and the view knows no model; that is why both could be tested without a browser.
 # - A wrong drawing has two possible causes, and the caption below it tells which.
 # - Different answers to different cards prove little; less surprise beside the *true* card proves that it reads them.
-# - The tower knows postcards only. It can be made to notice strangers, within limits.
+# - The tower knows postcards only. Whether it notices strangers depends on the question: its summary hardly does, its
+#   patches do.
 #
 # ## Exercises
 #
@@ -562,6 +600,13 @@ def drawn_captions(row):
 checks.check("07.1", drawn_captions)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Only turns of the assistant count. A part that is no text is a picture: `not isinstance(part, str)`.
+# 2. The mark holds an index into `row["pictures"]`, and that entry holds the caption.
+#
+# </details>
+#
 # ### 07.2 What is forgotten? (think about it)
 #
 # `sizes` holds the columns of each exchange, oldest first. Return the number of the first exchange that is still read
@@ -586,12 +631,19 @@ def first_remembered(sizes, room):
 checks.check("07.2", first_remembered)
 
 # %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Start from the last exchange, which is always read, and walk backwards while the next one still fits.
+# 2. Stop at the first that does not fit, even if an older, smaller one would.
+#
+# </details>
+#
 # ### 07.3 Say "I do not know" in time (open)
 #
 # Choose a threshold: pictures whose familiarity lies below it are refused. You may refuse at most the share
 # `most_refused` of **familiar** pictures, and you want to catch as many strangers as possible. You know nothing about
-# the strangers in advance; that is the point. When it passes, look how many photographs it would have caught, and
-# think about a tower that lies closer to them.
+# the strangers in advance; that is the point. When it passes, look how many photographs each of the two guards would
+# have caught.
 
 
 # %% tags=["exercise"]
@@ -608,10 +660,23 @@ def refuse_below(known, most_refused):
 # %% tags=["check"]
 checks.check("07.3", refuse_below)
 
+# %% [markdown]
+# <details><summary>Two hints</summary>
+#
+# 1. Sort the known values. How many of them may lie below the threshold? Their share times their number, rounded
+#    down.
+# 2. A value *at* the threshold is not refused. So the threshold may stand on the first value that must stay.
+#
+# </details>
+
 # %%
-limit = np.sort(familiar)[int(0.05 * len(familiar))]  # one postcard in twenty may be refused
-caught, refused = np.mean(strange < limit), np.mean(familiar < limit)
-print(f"caught: {caught:.0%} of {len(strange)} photographs, at {refused:.0%} of postcards")
+for name, (familiar, strange) in scores.items():
+    limit = np.sort(familiar)[int(0.05 * len(familiar))]  # one postcard in twenty may be refused
+    caught, refused = np.mean(strange < limit), np.mean(familiar < limit)
+    print(f"by {name}: {caught:.0%} of {len(strange)} photographs caught, at {refused:.0%} of postcards refused")
+
+# %% [markdown]
+# ## Quiz
 
 # %% tags=["quiz"]
 quizzes.show("07")
@@ -628,5 +693,5 @@ step.close()
 #
 # ## What comes next
 #
-# Notebook 08 measures what you have just felt. Its `conversation.json` and `twin.html` are yours to keep. Go back to
-# notebook 01 with `pairs` set to a folder of your own pictures, and see which topics emerge there.
+# Notebook 08 measures what you have just felt. `conversation.json` and `twin.html` of this one are yours to keep. Go
+# back to notebook 01 with `pairs` set to a folder of your own pictures, and see which topics emerge there.

@@ -533,8 +533,6 @@ for scale, row in scored.items():
     apart = np.mean([one.distance for one in nearest_many(guided[scale])])
     print(f"scale {scale:g}: exact {row['exact']:2}, nearest {row['nearest']:2} of {len(wanted)}", end="")
     print(f", mean distance {apart:.1f} grey levels")
-
-# %%
 checks.show(
     figures.contact_sheet(
         {f"scale {scale:g}": pictures[:6] for scale, pictures in guided.items()}, columns=6, size=1.1
@@ -574,8 +572,6 @@ walked = {
 for name, pictures in walked.items():
     right = wilson(sum(one.scene == wish for one, wish in zip(read_many(pictures), errands, strict=True)), len(errands))
     print(f"{name}: exact {right.value:.2f} ({right.low:.2f} to {right.high:.2f}) of {len(errands)}")
-
-# %%
 apart = {name: np.array([one.distance for one in nearest_many(pictures)]) for name, pictures in walked.items()}
 worst = [int(k) for k in np.argsort(apart["plain walk"] - apart["fresh noise"])[::-1][:6]]
 checks.show(

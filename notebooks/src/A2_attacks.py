@@ -5,6 +5,9 @@
 # end of a picture, a new speaker, an instruction, a file on your disk. In this appendix you play the stranger. You
 # paste an attack, watch what it does to a careless program, then watch what ours does. By the end you will distrust
 # every string a little, and know what to do about it.
+#
+# ![Left, a caption of three lines that came with a picture; right, what a careless program reads from it: four turns,
+# and two of them were said by nobody.](figures/hook_A2.png)
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->

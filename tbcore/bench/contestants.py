@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tbcore.records import Turn
 
-__all__ = ["Answer", "Contestant", "Drawing", "Sofar"]
+__all__ = ["Answer", "Contestant", "Drawing", "Sofar", "Veil", "behind", "unveiled"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,3 +72,34 @@ class Contestant(Protocol):
     def answer(self, conversations: Sequence[Sofar]) -> Sequence[Answer]:
         """One answer for each conversation, in order; answers must not depend on who else is asked."""
         ...
+
+
+@runtime_checkable
+class Veil(Contestant, Protocol):
+    """Somebody who lets another answer, to a conversation that looks different: blind, for example.
+
+    Whoever differs only in veils can be asked together, see `tbcore.bench.runner.run_rows`.
+    """
+
+    @property
+    def inner(self) -> Contestant:
+        """Who answers."""
+        ...
+
+    def shown(self, sofar: Sofar) -> Sofar:
+        """What the other gets in place of a conversation."""
+        ...
+
+
+def behind(contestant: Contestant) -> Contestant:
+    """Who answers in the end, behind any number of veils."""
+    while isinstance(contestant, Veil):
+        contestant = contestant.inner
+    return contestant
+
+
+def unveiled(contestant: Contestant, sofar: Sofar) -> Sofar:
+    """What the one behind all veils gets in place of a conversation."""
+    while isinstance(contestant, Veil):
+        contestant, sofar = contestant.inner, contestant.shown(sofar)
+    return sofar

@@ -223,7 +223,11 @@ class Blind:
 
     def answer(self, conversations: Sequence[Sofar]) -> Sequence[Answer]:
         """What the other says to grey pictures."""
-        return self.inner.answer([replace(one, pictures=(_grey(),) * len(one.pictures)) for one in conversations])
+        return self.inner.answer([self.shown(one) for one in conversations])
+
+    def shown(self, sofar: Sofar) -> Sofar:
+        """The conversation with grey pictures."""
+        return replace(sofar, pictures=(_grey(),) * len(sofar.pictures))
 
 
 class Swapped:
@@ -241,12 +245,13 @@ class Swapped:
 
     def answer(self, conversations: Sequence[Sofar]) -> Sequence[Answer]:
         """What the other says to the wrong pictures."""
-        swapped = []
-        for one in conversations:
-            scenes = self._other[one.item].scenes if one.item in self._other else ()
-            pictures = tuple(render(scenes[k % len(scenes)]) if scenes else p for k, p in enumerate(one.pictures))
-            swapped.append(replace(one, pictures=pictures))
-        return self.inner.answer(swapped)
+        return self.inner.answer([self.shown(one) for one in conversations])
+
+    def shown(self, sofar: Sofar) -> Sofar:
+        """The conversation with pictures of another."""
+        scenes = self._other[sofar.item].scenes if sofar.item in self._other else ()
+        pictures = tuple(render(scenes[k % len(scenes)]) if scenes else p for k, p in enumerate(sofar.pictures))
+        return replace(sofar, pictures=pictures)
 
 
 class Told:
@@ -262,9 +267,10 @@ class Told:
 
     def answer(self, conversations: Sequence[Sofar]) -> Sequence[Answer]:
         """What the other says to words."""
-        return self.inner.answer([self._told(one) for one in conversations])
+        return self.inner.answer([self.shown(one) for one in conversations])
 
-    def _told(self, sofar: Sofar) -> Sofar:
+    def shown(self, sofar: Sofar) -> Sofar:
+        """The conversation with words in brackets in place of pictures."""
         words = [self._words(sofar, k) for k in range(len(sofar.pictures))]
         turns = []
         for turn in sofar.turns:

@@ -38,9 +38,9 @@ class MIMContestant:
         head: a trained query head, which draws in place of captions; its painter must be one that can be told in
             vectors (`tbcore.model.query_head.TellablePainter`). Its drawings have no captions.
 
-    What was read of a conversation stays in memory for its next exchange. What was answered once without drawing is
-    not written again for the same history, nor is what was said up to a drawing: a run with another painter, see
-    `drawing_with`, costs only what differs.
+    What was read of a conversation stays in memory for its next exchange. Two that are asked the same at once are
+    answered once. What was answered without drawing is not written again for the same history, nor is what was said up
+    to a drawing: a run with another painter, see `drawing_with`, costs only what differs.
     """
 
     def __init__(
@@ -78,9 +78,11 @@ class MIMContestant:
         from tbcore.model.decode import generate
 
         keys = [self._key(one) for one in conversations]
+        alone = self.settings.sampling  # then two who are asked the same may say different things
+        first = {k if alone else key: k for k, key in reversed(list(enumerate(keys)))}
         answers = {k: self._said[key] for k, key in enumerate(keys) if key in self._said}
         for number in sorted({one.number for one in conversations}):
-            rows = [k for k, one in enumerate(conversations) if one.number == number and k not in answers]
+            rows = [k for k in sorted(first.values()) if conversations[k].number == number and k not in answers]
             prompts = [self._prompt(conversations[k]) for k in rows]
             settings = replace(self.settings, seed=self.settings.seed + 100 * number)
             replies = generate(
@@ -97,7 +99,7 @@ class MIMContestant:
                 answers[k] = Answer(tuple(parts))
                 if not reply.drawings and not settings.sampling:
                     self._said[keys[k]] = answers[k]
-        return [answers[k] for k in range(len(conversations))]
+        return [answers[k if alone else first[key]] for k, key in enumerate(keys)]
 
     def _key(self, sofar: Sofar) -> str:
         """What a reply without a drawing depends on."""

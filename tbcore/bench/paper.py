@@ -105,30 +105,50 @@ def _drawn(group: PictureGroup) -> NDArray[np.uint8]:
 
 
 def ask_recorded(
-    recordings: Sequence[tuple[Dialogue, NDArray[np.uint8]]], contestant: Contestant, *, batch: int = 16
+    recordings: Sequence[tuple[Dialogue, NDArray[np.uint8]]], contestant: Contestant, *, batch: int = 64
 ) -> list[Compared]:
     """Ask for every reply of the assistant after the recorded history; failed replies stay, with their reason.
 
-    All first replies are asked for first, then all second ones, so that what was read of a history serves the next.
+    The last replies are asked for first: their histories hold those of all others, so what was read serves them too.
+    As no reply depends on another, each is asked for as if it opened its conversation (exchange 0).
     """
-    waiting: list[tuple[Sofar, str, tuple[NDArray[np.uint8], ...]]] = []
-    for dialogue, pictures in recordings:
-        for number, turn in enumerate(dialogue.turns):
-            if turn.role != "assistant" or not number:
-                continue
-            shown = tuple(pictures)
-            who = {index: one.role for one in dialogue.turns for index in one.pictures}
-            captions = tuple(c if who.get(k) == "assistant" else "" for k, c in enumerate(dialogue.captions))
-            told = Sofar(dialogue.id, number // 2, dialogue.turns[:number], shown, captions, (None,) * len(shown))
-            waiting.append((told, turn.text, tuple(pictures[index] for index in turn.pictures)))
-    compared: dict[int, Compared] = {}
-    order = sorted(range(len(waiting)), key=lambda k: waiting[k][0].number)
-    for start in range(0, len(order), batch):
-        here = order[start : start + batch]
-        for k, given in zip(here, contestant.answer([waiting[k][0] for k in here]), strict=True):
-            sofar, words, shown = waiting[k]
-            compared[k] = Compared(sofar.item, sofar.number, words, shown, given)
-    return [compared[k] for k in range(len(waiting))]
+    waiting: list[_Waiting] = [one for dialogue, pictures in recordings for one in _waiting(dialogue, pictures)]
+    last = {one.sofar.item: k for k, one in enumerate(waiting)}
+    final = sorted(last.values())
+    others = sorted(set(range(len(waiting))) - set(final))
+    given: dict[int, Answer] = {}
+    for chosen in (final, others):
+        for start in range(0, len(chosen), batch):
+            here = chosen[start : start + batch]
+            given.update(zip(here, contestant.answer([waiting[k].sofar for k in here]), strict=True))
+    return [Compared(one.sofar.item, one.turn, one.words, one.pictures, given[k]) for k, one in enumerate(waiting)]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Waiting:
+    """A recorded history, and the reply that was recorded after it."""
+
+    sofar: Sofar
+    turn: int
+    words: str
+    pictures: tuple[NDArray[np.uint8], ...]
+
+
+def _waiting(dialogue: Dialogue, pictures: NDArray[np.uint8]) -> list[_Waiting]:
+    """Every reply of the assistant but an opening one, with the history before it."""
+    shown = tuple(pictures)
+    who = {index: one.role for one in dialogue.turns for index in one.pictures}
+    captions = tuple(c if who.get(k) == "assistant" else "" for k, c in enumerate(dialogue.captions))
+    return [
+        _Waiting(
+            Sofar(dialogue.id, 0, dialogue.turns[:number], shown, captions, (None,) * len(shown)),
+            number // 2,
+            turn.text,
+            tuple(pictures[index] for index in turn.pictures),
+        )
+        for number, turn in enumerate(dialogue.turns)
+        if turn.role == "assistant" and number
+    ]
 
 
 def _sentences(text: str) -> str:

@@ -9,7 +9,8 @@ python -m tbcore.bench items      writes the same bytes again
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,18 @@ from tbcore.records import Picture
 from tbcore.seeds import stream
 from tbcore.world.captions import backdrop_phrase, caption, thing_phrase
 from tbcore.world.dialogue_drawings import answer_drawing
-from tbcore.world.dialogue_phrases import AT, DESCRIBE_REPLIES, DRAW_BEFORE, NUMBERS, join, upper
-from tbcore.world.dialogue_questions import Question
+from tbcore.world.dialogue_phrases import AT, DESCRIBE_REPLIES, DRAW_BEFORE, join
+from tbcore.world.dialogue_questions import (
+    Matter,
+    about_backdrop,
+    about_being_here,
+    about_count,
+    about_frame,
+    about_noun,
+    about_place,
+    about_presence,
+    about_things,
+)
 from tbcore.world.dialogue_story import Expectation, Story
 from tbcore.world.edits import (
     Add,
@@ -35,7 +46,7 @@ from tbcore.world.edits import (
     apply,
     sample_edit,
 )
-from tbcore.world.scenes import BACKDROPS, Scene, slot_names
+from tbcore.world.scenes import Scene
 from tbcore.world.sprites import SPRITES, nouns_of
 
 __all__ = ["CONVERSATIONS", "compose_paraphrases", "write_paraphrases"]
@@ -61,103 +72,92 @@ _WISHES = (
 )
 
 
-def _backdrop(story: Story, scene: Scene) -> Question:
-    asked = (
-        "If I stepped into this card, where would I end up?",
-        "Which surroundings did the artist choose?",
-        "What scenery lies behind it all?",
-    )
-    return story.pick(asked), f"It is {backdrop_phrase(scene.backdrop)}.", {"backdrop": scene.backdrop}
-
-
-def _things(story: Story, scene: Scene) -> Question:
-    asked = (
-        "Whatever has been placed there, enumerate it for me.",
-        "Leave the scenery aside. What remains?",
-        "Who are the guests on this card?",
-    )
-    said = join([thing_phrase(noun) for noun in scene.things])
-    return story.pick(asked), f"I see {said}.", {"things": list(scene.things)}
-
-
-def _at(story: Story, scene: Scene) -> Question:
-    slots = slot_names(len(scene.things))
-    k = int(story.rng.integers(len(slots)))
-    place, thing = AT[slots[k]], thing_phrase(scene.things[k])
-    asked = (
-        f"Let your eye rest {place}: what does it meet?",
-        f"Somebody has taken the spot {place}. Who or what?",
-        f"What did the artist put there, {place}?",
-    )
-    return story.pick(asked), f"There is {thing} {place}.", {"things": [scene.things[k]]}
-
-
-def _where(story: Story, scene: Scene) -> Question:
-    slots = slot_names(len(scene.things))
-    k = int(story.rng.integers(len(slots)))
-    noun = scene.things[k]
-    asked = (
-        f"I am looking for the {noun}. Which part of the card should I search?",
-        f"At which spot has the {noun} been set down?",
-        f"Tell me the whereabouts of the {noun}: left, middle or right?",
-    )
-    return story.pick(asked), f"The {noun} is {AT[slots[k]]}.", {"position": slots[k], "noun": noun}
-
-
-def _frame(story: Story, scene: Scene) -> Question:
-    asked = (
-        "Which tint runs along the edge, if any?",
-        "Has the border been painted? Then tell me how.",
-        "How did they finish the rim of the card, frame or no frame?",
-    )
-    said = "There is no frame." if scene.frame is None else f"The frame is {scene.frame}."
-    return story.pick(asked), said, {"frame": scene.frame or "none"}
-
-
-def _count(story: Story, scene: Scene) -> Question:
-    asked = (
-        "What total do you get when you add up the items?",
-        "One, two, three or more: how rich is this card in items?",
-        "Tally up the items for me.",
-    )
-    return story.pick(asked), f"{upper(NUMBERS[len(scene.things)])}.", {"count": len(scene.things)}
-
-
-def _present(story: Story, scene: Scene) -> Question:
+def _about_presence(story: Story, scene: Scene) -> Matter:
     yes = story.chance(0.5)
     near = nouns_of(SPRITES[scene.things[0]].topic)
     noun = story.pick(scene.things if yes else [other for other in near if other not in scene.things])
-    thing = thing_phrase(noun)
-    asked = (
-        f"Would I come across {thing} here?",
-        f"Has {thing} found its way onto the card?",
-        f"True or not: {thing} is among the items.",
-    )
-    return story.pick(asked), "Yes." if yes else "No.", {"yes": yes}
+    return about_presence(noun, yes=yes)
 
 
-def _here(story: Story, scene: Scene) -> Question:
-    yes = story.chance(0.5)
-    name = scene.backdrop if yes else story.pick([name for name in BACKDROPS if name != scene.backdrop])
-    where = backdrop_phrase(name)
-    asked = (
-        f"Would you say that all this happens {where}?",
-        f"Has the artist set it {where}?",
-        f"My guess is that we are {where}. Am I right?",
-    )
-    return story.pick(asked), "Yes." if yes else "No.", {"yes": yes}
+def _shortest(replies: Sequence[str]) -> str:
+    return min(replies, key=len)
 
 
-_QUESTIONS: tuple[Callable[[Story, Scene], Question], ...] = (
-    _backdrop,
-    _things,
-    _at,
-    _where,
-    _frame,
-    _count,
-    _present,
-    _here,
+_QUESTIONS: tuple[tuple[Callable[[Story, Scene], Matter], Callable[[Sequence[str]], str], tuple[str, ...]], ...] = (
+    (
+        about_backdrop,
+        itemgetter(1),
+        (
+            "If I stepped into this card, where would I end up?",
+            "Which surroundings did the artist choose?",
+            "What scenery lies behind it all?",
+        ),
+    ),
+    (
+        about_things,
+        itemgetter(1),
+        (
+            "Whatever has been placed there, enumerate it for me.",
+            "Leave the scenery aside. What remains?",
+            "Who are the guests on this card?",
+        ),
+    ),
+    (
+        about_place,
+        itemgetter(2),
+        (
+            "Let your eye rest {place}: what does it meet?",
+            "Somebody has taken the spot {place}. Who or what?",
+            "What did the artist put there, {place}?",
+        ),
+    ),
+    (
+        about_noun,
+        itemgetter(1),
+        (
+            "I am looking for the {noun}. Which part of the card should I search?",
+            "At which spot has the {noun} been set down?",
+            "Tell me the whereabouts of the {noun}: left, middle or right?",
+        ),
+    ),
+    (
+        about_frame,
+        itemgetter(0),
+        (
+            "Which tint runs along the edge, if any?",
+            "Has the border been painted? Then tell me how.",
+            "How did they finish the rim of the card, frame or no frame?",
+        ),
+    ),
+    (
+        about_count,
+        itemgetter(0),
+        (
+            "What total do you get when you add up the items?",
+            "One, two, three or more: how rich is this card in items?",
+            "Tally up the items for me.",
+        ),
+    ),
+    (
+        _about_presence,
+        itemgetter(0),
+        (
+            "Would I come across {thing} here?",
+            "Has {thing} found its way onto the card?",
+            "True or not: {thing} is among the items.",
+        ),
+    ),
+    (
+        about_being_here,
+        _shortest,
+        (
+            "Would you say that all this happens {where}?",
+            "Has the artist set it {where}?",
+            "My guess is that we are {where}. Am I right?",
+        ),
+    ),
 )
+"""What is asked about, which of its replies stands in the file, and the words for it."""
 
 
 def _wish(story: Story, scene: Scene) -> str:
@@ -195,9 +195,11 @@ def _change(story: Story, edit: Edit) -> str:
 def _ask(story: Story, reference: Reference) -> Reference:
     assert story.current is not None
     scene = story.scenes[story.current]
-    question, reply, facts = story.pick(_QUESTIONS)(story, scene)
+    about, reply, forms = story.pick(_QUESTIONS)
+    matter = about(story, scene)
+    question = story.pick(forms).format(**matter.names)
     asked = [question] if reference.distance else story.around(Picture(story.current), question)
-    story.exchange(asked, [reply], Expectation("ask", facts=facts))
+    story.exchange(asked, [reply(matter.replies)], Expectation("ask", facts=matter.facts))
     return reference
 
 

@@ -3,7 +3,8 @@
     round 0   first questions of all items     -> answers, in batches
     round 1   second questions, each after the contestant's own first answer ...
 
-Every reply goes to disk at once, with its pictures, so a run that stops goes on where it was.
+Several rows of a table can be held together (`run_rows`): a model that sees and the same model blind are asked in one
+batch. Every reply goes to disk at once, with its pictures, so a run that stops goes on where it was.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +24,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from tbcore.bench.contestants import Answer, Contestant, Drawing, Sofar
+from tbcore.bench.contestants import Answer, Contestant, Drawing, Sofar, behind, unveiled
 from tbcore.bench.items import Item
 from tbcore.errors import InputError
 from tbcore.records import Part, Picture, Turn
 from tbcore.store import read_json, write_json
 from tbcore.world.render import SIZE, render
 
-__all__ = ["BATCH", "NO_ANSWER", "Replies", "items_hash", "read_replies", "run"]
+__all__ = ["BATCH", "NO_ANSWER", "Replies", "Row", "items_hash", "read_replies", "run", "run_rows"]
 
 HELD = 64
-"""Conversations held at the same time: what a contestant keeps in memory of each is needed until its end."""
+"""Conversations that a row holds at the same time: what is kept in memory of each is needed until its end."""
 
 BATCH = HELD
 """Conversations asked at once: a step for many costs little more than one for a few."""
@@ -49,11 +51,46 @@ def items_hash(items: Iterable[Item]) -> str:
     return hashlib.sha256(json.dumps([item.to_json() for item in items], sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Some conversations and who holds them.
+
+    Attributes:
+        items: the conversations.
+        contestant: answers.
+        folder: where replies are kept; a run that was begun there goes on. None: nothing is kept.
+    """
+
+    items: Sequence[Item]
+    contestant: Contestant
+    folder: Path | str | None = None
+
+
+class _Desk:
+    """A row while it is held: its replies so far, on disk and at hand."""
+
+    def __init__(self, row: Row, settings: Mapping[str, Any], watch: Callable[[int, int], None] | None) -> None:
+        self.contestant, self._watch = row.contestant, watch
+        name = row.contestant.name
+        self._place = None if row.folder is None else _opened(Path(row.folder), row.items, name, settings)
+        self.replies: Replies = {} if self._place is None else read_replies(self._place)
+        self._total = sum(len(item.exchanges) for item in row.items)
+
+    def keep(self, fresh: Replies) -> None:
+        """Take what was said in one batch."""
+        self.replies.update(fresh)
+        if self._place is not None:
+            _keep(self._place / "replies.jsonl", fresh)
+        if self._watch is not None:
+            self._watch(len(self.replies), self._total)
+
+
 @dataclass(slots=True)
 class _Talk:
     """One conversation while it is held."""
 
     item: Item
+    desk: _Desk
     turns: list[Turn] = field(default_factory=list[Turn])
     pictures: list[NDArray[np.uint8]] = field(default_factory=list[NDArray[np.uint8]])
     captions: list[str] = field(default_factory=list[str])
@@ -119,43 +156,69 @@ def run(
     Raises:
         InputError: the folder holds replies of another contestant, other items or other settings.
     """
-    place = None if folder is None else _opened(Path(folder), items, contestant.name, settings or {})
-    replies: Replies = {} if place is None else read_replies(place)
-    total = sum(len(item.exchanges) for item in items)
-
-    def keep(fresh: Replies) -> None:
-        replies.update(fresh)
-        if place is not None:
-            _keep(place / "replies.jsonl", fresh)
-        if watch is not None:
-            watch(len(replies), total)
-
-    for start in range(0, len(items), HELD):
-        _hold(items[start : start + HELD], contestant, replies, keep, batch=batch)
-    return replies
+    desk = _Desk(Row(items, contestant, folder), settings or {}, watch)
+    _hold_all([(items, desk)], batch)
+    return desk.replies
 
 
-def _hold(
-    items: Sequence[Item], contestant: Contestant, replies: Replies, keep: Callable[[Replies], None], *, batch: int
-) -> None:
-    """Hold some conversations to their end; `keep` takes what is said in each batch."""
-    talks = [_Talk(item) for item in items]
-    for number in range(max((len(item.exchanges) for item in items), default=0)):
+def run_rows(
+    rows: Sequence[Row],
+    *,
+    batch: int = BATCH,
+    settings: Mapping[str, Any] | None = None,
+    watch: Callable[[str, int, int], None] | None = None,
+) -> list[Replies]:
+    """Hold several rows in step; those behind whose veils the same contestant answers are asked together.
+
+    A pass for a few conversations costs hardly less than one for many, and after the first exchanges only a few are
+    left of any row. So rows that go together cost little more than the longest of them. The replies are those of `run`.
+
+    Args:
+        rows: each has its own conversations and folder.
+        batch: most conversations that are asked at once, of all rows.
+        settings: what else decides the replies, of all rows.
+        watch: called with the contestant's name, its replies so far and their total.
+
+    Raises:
+        InputError: see `run`.
+    """
+    told = [None if watch is None else partial(watch, row.contestant.name) for row in rows]
+    desks = [_Desk(row, settings or {}, one) for row, one in zip(rows, told, strict=True)]
+    _hold_all([(row.items, desk) for row, desk in zip(rows, desks, strict=True)], batch)
+    return [desk.replies for desk in desks]
+
+
+def _hold_all(rows: Sequence[tuple[Sequence[Item], _Desk]], batch: int) -> None:
+    for start in range(0, max((len(items) for items, _ in rows), default=0), HELD):
+        _hold([_Talk(item, desk) for items, desk in rows for item in items[start : start + HELD]], batch)
+
+
+def _hold(talks: Sequence[_Talk], batch: int) -> None:
+    """Hold some conversations to their end."""
+    for number in range(max((len(talk.item.exchanges) for talk in talks), default=0)):
         open_now = [talk for talk in talks if number < len(talk.item.exchanges)]
+        waiting: dict[int, list[_Talk]] = {}
         for talk in open_now:
             talk.ask(number)
-        waiting = [talk for talk in open_now if (talk.item.id, number) not in replies]
-        waiting.sort(key=lambda talk: talk.size)
-        for start in range(0, len(waiting), batch):
-            keep(_round(contestant, waiting[start : start + batch], number))
+            if (talk.item.id, number) not in talk.desk.replies:
+                waiting.setdefault(id(behind(talk.desk.contestant)), []).append(talk)
+        for together in waiting.values():
+            together.sort(key=lambda talk: talk.size)
+            size = -(-len(together) // -(-len(together) // batch))  # batches of equal size, none larger than allowed
+            for start in range(0, len(together), size):
+                _round(together[start : start + size], number)
         for talk in open_now:
-            talk.enter(number, replies[talk.item.id, number])
+            talk.enter(number, talk.desk.replies[talk.item.id, number])
 
 
-def _round(contestant: Contestant, talks: Sequence[_Talk], number: int) -> Replies:
-    """Ask for the replies to one exchange of some conversations."""
-    answers = _answers(contestant, [talk.sofar(number) for talk in talks])
-    return {(talk.item.id, number): answer for talk, answer in zip(talks, answers, strict=True)}
+def _round(talks: Sequence[_Talk], number: int) -> None:
+    """Ask for the replies to one exchange of some conversations, and keep them."""
+    answers = _answers([(talk.desk.contestant, talk.sofar(number)) for talk in talks])
+    fresh: dict[int, tuple[_Desk, Replies]] = {}
+    for talk, answer in zip(talks, answers, strict=True):
+        fresh.setdefault(id(talk.desk), (talk.desk, {}))[1][talk.item.id, number] = answer
+    for desk, replies in fresh.values():
+        desk.keep(replies)
 
 
 def _keep(place: Path, replies: Replies) -> None:
@@ -172,16 +235,17 @@ def _keep(place: Path, replies: Replies) -> None:
         os.fsync(file.fileno())
 
 
-def _answers(contestant: Contestant, conversations: Sequence[Sofar]) -> list[Answer]:
-    """Ask all at once; where that fails, ask one by one, so that one bad reply costs one reply."""
+def _answers(asked: Sequence[tuple[Contestant, Sofar]]) -> list[Answer]:
+    """Ask all at once, of whom the same one answers; where that fails, ask one by one: a bad reply costs one reply."""
     try:
-        answers = [_checked(answer) for answer in contestant.answer(conversations)]
-        if len(answers) != len(conversations):
-            raise InputError(f"{contestant.name}: {len(conversations)} were asked, but {len(answers)} answers came.")
+        contestant = behind(asked[0][0])
+        answers = [_checked(answer) for answer in contestant.answer([unveiled(*one) for one in asked])]
+        if len(answers) != len(asked):
+            raise InputError(f"{contestant.name}: {len(asked)} were asked, but {len(answers)} answers came.")
     except Exception as error:  # whatever a contestant does wrong is a result, kept with its reason
-        if len(conversations) == 1:
+        if len(asked) == 1:
             return [Answer(failure=f"{type(error).__name__}: {error}"[:500])]
-        return [answer for one in conversations for answer in _answers(contestant, [one])]
+        return [answer for one in asked for answer in _answers([one])]
     return answers
 
 

@@ -30,7 +30,12 @@ __all__ = ["NEEDS", "BookError", "build", "main", "pages_folder", "prepare"]
 NEEDS = ("sphinx", "myst_nb", "sphinx_book_theme", "sphinx_design", "sphinxcontrib.bibtex")
 """What the extra `book` brings."""
 
-_LINKED_PAGES = ("faq.md", "instructor.md", "notation.md")  # pages by hand that get links to terms and lessons
+_LINKED_PAGES = (
+    "faq.md",
+    "instructor.md",
+    "notation.md",
+    "use.md",
+)  # pages by hand that get links to terms and lessons
 _LESSON_PICTURES, _CARD_PICTURES = "lessons", "cards"
 
 

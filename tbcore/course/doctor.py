@@ -87,7 +87,8 @@ def _print(found: Sequence[Finding], profile: str) -> None:
             print(f"{'':{8 + _WIDE}}-> {one.remedy}")
     open_ = sum(1 for one in found if one.remedy and one.must)
     told = "1 matter must be mended" if open_ == 1 else f"{open_} matters must be mended"
-    print(f"\n{told if open_ else f'Ready for profile {profile}'}. Sizes of a run: {', '.join(PROFILES)}.")
+    others = " or ".join(f"--profile {name}" for name in PROFILES if name != profile)
+    print(f"\n{told if open_ else f'Ready for profile {profile}'}. To check for another size of run, add {others}.")
 
 
 if __name__ == "__main__":

@@ -80,14 +80,16 @@ def gallery(
         raise InputError(f"gallery: one title per picture; got {len(titles)} for {len(pictures)} pictures")
     columns_used = min(columns, len(pictures))
     rows = math.ceil(len(pictures) / columns_used)
-    room = 0.75 if titles else 0.0
+    below = [_wrapped(title, width=int(size * 13)) for title in titles]
+    room = 0.2 + 0.16 * max((text.count("\n") + 1 for text in below), default=0) if titles else 0.0
     figure, grid = axes(rows, columns_used, width=columns_used * size, height=rows * (size + room))
     for n, place in enumerate(grid.flat):
         _bare(place)
         if n < len(pictures):
             place.imshow(pictures[n], interpolation="nearest")
+            place.set_anchor("N")  # spare room goes below, where the titles need it
             if titles:
-                place.set_xlabel(_wrapped(titles[n], width=int(size * 13)), fontsize=9)
+                place.set_xlabel(below[n], fontsize=9)
         else:
             place.set_visible(False)
     return figure
@@ -140,4 +142,4 @@ def _bare(place: Axes) -> None:
 def _wrapped(text: str, *, width: int) -> str:
     import textwrap
 
-    return "\n".join(textwrap.wrap(text, width=max(width, 8), max_lines=4, placeholder=" …"))
+    return "\n".join(textwrap.wrap(text, width=max(width, 8), max_lines=5, placeholder=" …"))

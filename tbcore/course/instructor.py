@@ -118,23 +118,34 @@ class Outline:
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """A day of teaching: minutes from start to end, and its breaks as (after how many minutes, how long)."""
+    """A day of teaching.
+
+    Args:
+        name: such as "half day".
+        minutes: from start to end.
+        breaks: (after how many minutes, how long).
+        first: which notebooks get time before others.
+        opening: minutes to arrive: who is here, the doctor on every laptop, the first notebook open.
+        closing: minutes kept for questions; no plan ever holds to the minute.
+    """
 
     name: str
     minutes: int
     breaks: tuple[tuple[int, int], ...]
     first: tuple[str, ...]
+    opening: int = 0
+    closing: int = 0
 
     @property
     def teaching(self) -> int:
-        """Minutes without the breaks."""
-        return self.minutes - sum(length for _, length in self.breaks)
+        """Minutes without breaks, opening and closing."""
+        return self.minutes - sum(length for _, length in self.breaks) - self.opening - self.closing
 
 
 _ORDER = ("06", "01", "04", "02", "07", "05", "08", "03")
 DAYS: tuple[Day, ...] = (
-    Day("half day", 210, ((100, 20),), _ORDER),
-    Day("full day", 420, ((90, 15), (195, 60), (330, 15)), _ORDER),
+    Day("half day", 210, ((100, 20),), _ORDER, opening=10, closing=10),
+    Day("full day", 450, ((90, 15), (195, 60), (345, 15)), _ORDER, opening=15, closing=15),
 )
 """What is planned. `first` says which notebooks get time before others: those that carry the story."""
 
@@ -214,6 +225,9 @@ def timetable(sessions: Sequence[Session], day: Day) -> list[tuple[int, int, str
     """Rows of (start, end, what) in minutes from the start; breaks fall between sessions, near their wanted time."""
     rows: list[tuple[int, int, str]] = []
     now, waiting = 0.0, list(day.breaks)
+    if day.opening:
+        rows.append((0, day.opening, "welcome; the doctor on every laptop, the first notebook open"))
+        now = float(day.opening)
     for session in sessions:
         if waiting and now + session.minutes / 2 > waiting[0][0]:
             rows.append((round(now), round(now) + waiting[0][1], "break"))
@@ -256,6 +270,9 @@ def timing_page(notebooks: Sequence[Outline]) -> str:
         "**Shown**: you show the slides. **Guided**: slides, then the class does all exercises but the open ones, in",
         "notebooks that were run beforehand. **Worked**: everybody reads, runs and solves alone; you walk around.",
         "",
+        "Less time than this? Teach fewer notebooks, not all of them faster: each starts alone. 01, 04 and 07 together",
+        "tell the story of pictures, words and a talk; 05 and 06 suit people who have trained a model before.",
+        "",
     ]
     chain = [one for one in notebooks if one.name[:1].isdigit()]
     for day in DAYS:
@@ -265,12 +282,16 @@ def timing_page(notebooks: Sequence[Outline]) -> str:
 
 def _day_lines(chain: Sequence[Outline], day: Day) -> Iterator[str]:
     sessions = plan(chain, day)
-    yield f"## A {day.name}: {day.minutes / 60:g} hours, {day.teaching} minutes of them teaching"
+    yield f"## A {day.name}: {day.minutes / 60:g} hours with breaks, {day.teaching} minutes for the notebooks"
     yield ""
     long = [one.name[:2] for one in chain if (one.run_minutes or 0) > 5]
     if long:
         which = f"notebooks {' and '.join(long)} take" if len(long) > 1 else f"notebook {long[0]} takes"
         yield f"Run everything the evening before with `python -m tbcore run`: {which} longest."
+        for session in sessions:
+            if session.mode == "worked" and (minutes := session.outline.run_minutes or 0) > 5:
+                yield f"Whoever wants to see notebook {session.outline.name[:2]} run starts it before the break that"
+                yield f"precedes it: it computes for {minutes:.0f} minutes."
         yield ""
     yield "| from | to | what |"
     yield "|---|---|---|"

@@ -57,18 +57,27 @@ def _index(notebooks: list[instructor.Outline], bare: list[str], profile: str) -
         "- [Timing plan](timing.md): a half day and a full day, from measured minutes.",
         "- [What learners get wrong](misconceptions.md): and which check or question catches it.",
         "- [Solutions and bands](solutions.md): one sheet, for you alone.",
-        "- Slides, one page per notebook. Arrow keys turn them; printing gives one sheet per slide:",
+        "- Slides, one page per notebook. Arrow keys turn them, a click enlarges a picture, printing gives one sheet",
+        "  per slide:",
         "",
         *(f"    - [{one.name[:2]} {one.title}](slides/{one.name}.html), {one.slides} slides" for one in notebooks),
         "",
-        "Before the class, on every laptop: `python -m tbcore doctor`. It needs seconds and names a remedy per line.",
+        "## The evening before",
+        "",
+        "1. On the computer with the projector: `python -m tbcore run`. Then everything you show is there at once.",
+        "2. On every laptop: `python -m tbcore doctor`. It needs seconds and names a remedy per line.",
+        "3. Nothing else has to be run on the learners' laptops: where an earlier step is missing, a notebook takes",
+        "   small files that ship with the course, and says so.",
+        "4. Open one deck of slides with the projector on, and click on a picture.",
+        "",
         "Without a network in the room: `python -m tbcore bundle --out FILE.zip` packs all on a memory stick.",
         "",
     ]
     if bare:
         lines += [
-            f"The slides of {', '.join(bare)} show code where a picture belongs: no executed copy was found. Run",
-            f"`python -m tbcore run --profile {profile}` and write the kit again.",
+            f"In the slides of {', '.join(bare)} figures are missing, because no executed copy was found. Run",
+            f"`python -m tbcore run --profile {profile} --only {' '.join(one[:2] for one in bare)}` and write the kit",
+            "again.",
             "",
         ]
     return "\n".join(lines)

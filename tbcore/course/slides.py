@@ -3,7 +3,7 @@
     source (which cells, which words) + executed copy (pictures, printed lines) ─► slides ─► HTML
 
 A heading, or a text after a picture was shown, begins a new slide. Pictures come from the executed notebook; where
-none was executed, the code stands in their place.
+none was executed, an empty frame stands in their place.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 from tbcore.course import editions
 from tbcore.course.places import Course
 from tbcore.course.slides_page import page
+from tbcore.course.slides_pictures import Shown, arranged, shown
 from tbcore.errors import MissingExtraError
 
 __all__ = ["Slide", "body_of", "deck", "group", "slides_of", "tagged"]
@@ -28,6 +29,7 @@ _LEFT_OUT = ("Quiz", "Further reading")
 _PICTURE = re.compile(r'(<img\b[^>]*?\bsrc=")([^"]+)(")')
 _LONGEST_PRINT = 14  # lines of printed text on a slide
 _MANY_WORDS = 75
+_SHORT_QUESTION = 12  # words
 _TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 
 
@@ -115,22 +117,20 @@ def body_of(slide: Slide, folder: Path, *, first: bool) -> tuple[str, str]:
     Raises:
         MissingExtraError: the notebook tools are not installed.
     """
-    parts = [f"<h{1 if first else 2}>{_inline(slide.title)}</h{1 if first else 2}>"]
-    seen_code, has_picture = False, False
+    level = 1 if first else 2
+    parts: list[str | Shown] = []
+    seen_code = False
     for cell in slide.cells:
         if cell.cell_type == "markdown":
-            text = _prose(cell.source, after_code=seen_code)
-            parts.append(_markdown(text, folder))
-            has_picture |= "<img" in parts[-1]
+            parts.append(_markdown(_prose(cell.source, after_code=seen_code), folder))
         else:
             seen_code = True
-            shown = list(_outputs(cell)) or [_code(cell.source)]
-            parts += shown
-            has_picture |= any("<img" in one for one in shown)
+            parts += list(_outputs(cell)) or [_without_outputs(cell.source)]
     names = ["first"] if first else []
-    names += ["pictured"] if has_picture else []
+    names += ["pictured"] if any(isinstance(one, Shown) or "<img" in one for one in parts) else ["spoken"]
+    names += ["worded"] if any(isinstance(one, str) and one.strip() for one in parts) else []
     names += ["dense"] if slide.words > _MANY_WORDS else []
-    return " ".join(names), "\n".join(parts)
+    return " ".join(names), f"<h{level}>{_inline(slide.title)}</h{level}>\n{arranged(parts)}"
 
 
 def _prose(text: str, *, after_code: bool) -> str:
@@ -138,7 +138,7 @@ def _prose(text: str, *, after_code: bool) -> str:
     pieces = re.split(r"^(?=#{1,6} )", text, flags=re.M)
     before, sections = pieces[0].strip(), [piece for piece in pieces[1:] if _title(piece) not in _LEFT_OUT]
     if (after_code and before) or not sections:
-        return _without_lead(before)
+        return _reading(_without_lead(before)) if after_code else _without_lead(before)
     return _without_lead("\n".join(sections[0].splitlines()[1:]).strip())
 
 
@@ -148,6 +148,16 @@ def _without_lead(text: str) -> str:
         return text
     end = max((match.end() for match in re.finditer(r"[.!?](?=\s)", text)), default=0)
     return text[:end] or text
+
+
+def _reading(text: str) -> str:
+    """What a text says about a picture: not a last question which the next cell answers, and no more than fits."""
+    paragraphs = text.split("\n\n")
+    if len(paragraphs) > 1 and paragraphs[-1].endswith("?") and len(paragraphs[-1].split()) <= _SHORT_QUESTION:
+        paragraphs.pop()
+    while len(paragraphs) > 1 and sum(len(one.split()) for one in paragraphs) > _MANY_WORDS:
+        paragraphs.pop()
+    return "\n\n".join(paragraphs)
 
 
 def _title(section: str) -> str:
@@ -181,17 +191,14 @@ def _data(content: bytes, kind: str) -> str:
     return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
-def _outputs(cell: Any) -> Iterator[str]:
-    """A code cell's pictures, each with its finding below; its printed lines only if it has none."""
+def _outputs(cell: Any) -> Iterator[str | Shown]:
+    """A code cell's pictures, each with its finding; its printed lines only if it has none."""
     found = False
     for one in cell.get("outputs", []):
         png = one.get("data", {}).get("image/png")
         if png:
             found = True
-            alt = one.get("metadata", {}).get("image/png", {}).get("alt", "")
-            source = f"data:image/png;base64,{''.join(png.split())}"
-            caption = f"<figcaption>{html.escape(_shortened(alt))}</figcaption>" if alt else ""
-            yield f'<figure><img src="{source}" alt="{html.escape(alt)}">{caption}</figure>'
+            yield from shown(base64.b64decode(png), one.get("metadata", {}).get("image/png", {}).get("alt", ""))
     if found:
         return
     printed = "".join(
@@ -203,8 +210,11 @@ def _outputs(cell: Any) -> Iterator[str]:
         yield f'<pre class="printed">{html.escape(chr(10).join(cut))}</pre>'
 
 
-def _shortened(text: str, most: int = 160) -> str:
-    return text if len(text) <= most else text[:most].rsplit(" ", 1)[0] + " ..."
+def _without_outputs(source: str) -> str:
+    """What stands for a cell that was not executed: a frame where a figure belongs, else its code."""
+    if "checks.show(" in source:
+        return '<p class="missing">A figure belongs here. Run this notebook, and write the kit again.</p>'
+    return _code(source)
 
 
 def _code(source: str) -> str:

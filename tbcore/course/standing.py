@@ -3,8 +3,9 @@
     python -m tbcore.course.standing --run-dir runs/laptop
     python -m tbcore.course.standing --run-dir runs/laptop runs/seed1 runs/seed2 --bench runs/bench/results.json
 
-Of several runs, one for each training seed, the table shows the mean and the ends. The numbers are kept in
-notebooks/standing.json and notebooks/bench.json, and a test compares the tables with them.
+Of several runs, one for each training seed, the table shows the mean and the ends. Where the runs hold a fault
+attribution, a paragraph in plain words says which numbers are low and which module is the culprit. The numbers are kept
+in notebooks/standing.json and notebooks/bench.json, and a test compares the tables with them.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 
 from tbcore.course.places import course, project_root
 from tbcore.errors import InputError
@@ -21,6 +23,7 @@ __all__ = [
     "BEGIN",
     "BENCH_BEGIN",
     "BENCH_END",
+    "CULPRITS",
     "END",
     "ROWS",
     "bench_table",
@@ -28,7 +31,9 @@ __all__ = [
     "harvest",
     "harvest_bench",
     "main",
+    "standing",
     "standing_table",
+    "standing_words",
     "with_table",
 ]
 
@@ -54,22 +59,65 @@ ROWS: dict[str, tuple[str, str]] = {
     "08.when_to_draw": ("F1 of when to draw", ".3f"),
     "08.picture_right": ("wanted pictures drawn exactly, end to end", ".3f"),
     "08.seen": ("questions about shown pictures answered right", ".3f"),
+    "08.other_words": ("whole replies right when asked in words that training never uses", ".3f"),
+    "08.fault_viewer": ("share of all replies lost through the viewer", ".3f"),
+    "08.fault_writer": ("share of all replies lost through the writer", ".3f"),
+    "08.fault_painter": ("share of all replies lost through the painter", ".3f"),
 }
 """Name in results.json -> words for it, and how to print it."""
+
+CULPRITS: dict[str, str] = {
+    "viewer": "what a picture shows does not reach the language model well enough to speak of it",
+    "writer": "the language model says or captions the wrong thing, or does not open a picture where one is wished for",
+    "painter": "the caption is right, but the drawing is too rough, or too wrong, for the exact reader",
+}
+"""Module -> what it means that most is lost through it."""
+
+_LOW = 0.5
+_NOT_SCORES = ("chain.", "06.blank", "06.text", "08.fault")
 
 
 def standing_table(numbers: Mapping[str, float | Sequence[float]]) -> str:
     """A Markdown table of the numbers that are there, in the order of `ROWS`; of several runs mean and ends."""
-    lines = ["| what | value |", "|---|---|"]
+    several = max((len(value) for value in numbers.values() if not isinstance(value, int | float)), default=0)
+    heads = ("what", f"mean of {several} runs", "lowest to highest") if several else ("what", "value")
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     lines += [f"| {words} | {_cell(numbers[name], form)} |" for name, (words, form) in ROWS.items() if name in numbers]
     return "\n".join(lines)
+
+
+def standing_words(numbers: Mapping[str, float | Sequence[float]]) -> str:
+    """A paragraph: which scores are below one half, and which module loses most; "" without a fault attribution."""
+    means = {name: _mean(numbers[name]) for name in ROWS if name in numbers}
+    faults = {module: means[f"08.fault_{module}"] for module in CULPRITS if f"08.fault_{module}" in means}
+    if len(faults) < len(CULPRITS):
+        return ""
+    scores = {name: value for name, value in means.items() if not name.startswith(_NOT_SCORES)}
+    low = [f"{ROWS[name][0]} ({value:.0%})" for name, value in scores.items() if value < _LOW]
+    ordered = sorted(faults, key=lambda module: -faults[module])
+    lost = ", ".join(f"{faults[module]:.0%} through the {module}" for module in ordered)
+    worst = ordered[0]
+    told = f"Below one half: {'; '.join(low)}. " if low else "No score is below one half. "
+    said = (
+        f"**Where it is weak, and why.** {told}Notebook 08 repairs one module after the other, in every order, and "
+        f"shares out what is missing: of all replies, {lost}. The main culprit is the **{worst}**: {CULPRITS[worst]}."
+    )
+    return fill(said, 120, break_on_hyphens=False, break_long_words=False)
+
+
+def standing(numbers: Mapping[str, float | Sequence[float]]) -> str:
+    """What stands between the marks: the table and, where it can be told, the paragraph below it."""
+    return "\n\n".join(part for part in (standing_table(numbers), standing_words(numbers)) if part)
+
+
+def _mean(value: float | Sequence[float]) -> float:
+    return float(value) if isinstance(value, int | float) else sum(value) / len(value)
 
 
 def _cell(value: float | Sequence[float], form: str) -> str:
     if isinstance(value, int | float):
         return f"{value:{form}}"
-    mean = sum(value) / len(value)
-    return f"{mean:{form}} ({min(value):{form}} to {max(value):{form}}, {len(value)} runs)"
+    return f"{_mean(value):{form}} | {min(value):{form}} to {max(value):{form}}"
 
 
 def with_table(text: str, table: str, marks: tuple[str, str] = (BEGIN, END)) -> str:
@@ -133,7 +181,7 @@ def main() -> None:
     numbers = gather([harvest(place / "results.json") for place in options.run_dir])
     write_json(course().notebooks / "standing.json", numbers)
     readme = project_root() / "README.md"
-    text = with_table(readme.read_text(encoding="utf-8"), standing_table(numbers))
+    text = with_table(readme.read_text(encoding="utf-8"), standing(numbers))
     if options.bench is not None:
         kept = harvest_bench(options.bench)
         write_json(course().notebooks / "bench.json", kept)

@@ -1,5 +1,6 @@
 // Files that are dropped onto the chat, or pasted while the focus is in it, go to the kernel one by one.
 // Only names and bytes are sent; nothing that arrives is shown from here.
+// Beside that, the focus comes back to a button that was switched off while it worked.
 
 const HINT = "Pictures can also be dropped onto this chat, or pasted into it.";
 
@@ -23,6 +24,29 @@ async function hand(model, files) {
   }
 }
 
+// What is being written goes to the kernel first: a picture stands behind the words that were there when it came.
+function settle(home) {
+  const field = document.activeElement;
+  if (field?.tagName === "TEXTAREA" && home?.contains(field)) {
+    field.dispatchEvent(new Event("change", { bubbles: true }));
+  }
+}
+
+// A button that is switched off loses the focus, and whoever works with keys would have to begin at the top of the page.
+function keepFocus(home, signal) {
+  const options = { capture: true, signal };
+  let last = null;
+  document.addEventListener("pointerdown", () => { last = null; }, options);
+  document.addEventListener("focusin", ({ target }) => { last = home()?.contains(target) ? target : null; }, options);
+  const watching = new MutationObserver(() => {
+    if (last?.isConnected && !last.disabled && document.activeElement === document.body) {
+      last.focus({ preventScroll: true });
+    }
+  });
+  watching.observe(document.body, { subtree: true, attributes: true, attributeFilter: ["disabled"] });
+  return watching;
+}
+
 function render({ model, el }) {
   const hint = document.createElement("p");
   hint.textContent = HINT;
@@ -39,6 +63,7 @@ function render({ model, el }) {
     if (files.length && inside(event)) {
       event.preventDefault();
       event.stopPropagation();
+      settle(home());
       hand(model, files);
     }
   };
@@ -55,7 +80,8 @@ function render({ model, el }) {
   document.addEventListener("dragleave", (event) => { if (!event.relatedTarget) mark(false); }, options);
   document.addEventListener("drop", (event) => { mark(false); take(event, dropped(event.dataTransfer)); }, options);
   document.addEventListener("paste", (event) => take(event, pasted(event.clipboardData)), options);
-  return () => leaving.abort();
+  const watching = keepFocus(home, leaving.signal);
+  return () => { leaving.abort(); watching.disconnect(); };
 }
 
 export default { render };

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -28,6 +29,7 @@ from typing import Any
 from tbcore.demo.client import SERVER_VARIABLE, connected
 from tbcore.demo.conversation import Conversation
 from tbcore.demo.postcards import palette
+from tbcore.demo.programs import listening, stop
 from tbcore.demo.view import ChatView
 from tbcore.errors import InputError, MissingExtraError, TbcoreError
 from tbcore.store import read_json, write_json, write_text
@@ -38,10 +40,8 @@ ROOT = Path(__file__).parents[2]
 NOTEBOOK = ROOT / "notebooks" / "07_interactive_demo.ipynb"
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 _CELL = "from tbcore.demo.page import window\n\nwindow().tree"
+_FIGURE = re.compile(r"\]\((figures/[\w-]+\.png)\)")
 _HEADING = "# Talk to the model you trained"
-_PATIENCE_S = 300
-_GRACE_S = 40
-"""Longer than the server takes to finish the reply it is writing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,17 +118,17 @@ def opened(
             running.append(_start(stack, ["-m", "tbcore.demo.serving", "--port", "0", *serving], {}, cwd=Path.cwd()))
             server = _ready(running[0])
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chat-")))
-        write_json(folder / "chat.ipynb", page_notebook(read_json(notebook) if notebook.is_file() else None))
-        chosen = port or _free_port()
-        command = ["-m", "voila", "chat.ipynb", "--no-browser", f"--port={chosen}", f"--theme={theme}"]
+        made = page_notebook(read_json(notebook) if notebook.is_file() else None)
+        write_json(folder / "chat.ipynb", made)
+        _hang_figures(made, notebook.parent, folder)
+        command = ["-m", "voila", "chat.ipynb", "--no-browser", f"--theme={theme}", "--Voila.port_retries=0"]
         command += ["--template=chat", "--VoilaConfiguration.allow_theme_override=YES", "--Voila.log_level=WARN"]
         style = folder / "data" / "voila" / "templates" / "chat"
         write_text(style / "index.html.j2", TEMPLATE.read_text(encoding="utf-8"))
         write_json(style / "conf.json", {"base_template": "lab"})
         known = {SERVER_VARIABLE: server, "JUPYTER_PATH": _joined(folder / "data", os.environ.get("JUPYTER_PATH", ""))}
-        running.append(_start(stack, command, known, cwd=folder))
-        _reachable(chosen, running[-1])
-        yield OpenPage(f"http://127.0.0.1:{chosen}/", server, tuple(running))
+        chosen, voila = listening(lambda at: _start(stack, [*command, f"--port={at}"], known, cwd=folder), port)
+        yield OpenPage(f"http://127.0.0.1:{chosen}/", server, (*running, voila))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -157,6 +157,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             signal.signal(one, handler)
 
 
+def _hang_figures(made: Mapping[str, Any], home: Path, folder: Path) -> None:
+    """Put the pictures that the prose shows beside the page's notebook, where Voila finds them."""
+    for cell in made["cells"]:
+        for name in _FIGURE.findall(cell["source"]) if cell["cell_type"] == "markdown" else ():
+            if (home / name).is_file():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(home / name, folder / name)
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -181,24 +190,12 @@ def _start(stack: ExitStack, command: Sequence[str], more: Mapping[str, str], *,
     made = subprocess.Popen(
         [sys.executable, *command], cwd=cwd, env=environment, stdout=heard, text=True, start_new_session=True
     )
-    stack.callback(_stop, made)
+    stack.callback(stop, made)
     return made
 
 
 def _joined(first: Path, others: str) -> str:
     return os.pathsep.join(one for one in (str(first), others) if one)
-
-
-def _stop(program: subprocess.Popen[str]) -> None:
-    if program.poll() is None:
-        program.terminate()
-    try:
-        program.wait(_GRACE_S)
-    except subprocess.TimeoutExpired:
-        program.kill()
-        program.wait()
-    if program.stdout is not None:
-        program.stdout.close()
 
 
 def _ready(serving: subprocess.Popen[str]) -> str:
@@ -208,25 +205,6 @@ def _ready(serving: subprocess.Popen[str]) -> str:
         if line.startswith("Serving at "):
             return line.split()[2].rstrip(".")
     raise InputError("page: the model server has ended before it was ready; the lines above say why.")
-
-
-def _reachable(port: int, program: subprocess.Popen[str]) -> None:
-    started = time.monotonic()
-    while time.monotonic() - started < _PATIENCE_S:
-        if program.poll() is not None:
-            raise InputError(f"page: it ended before it was ready. Is port {port} taken? Choose another --port.")
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            time.sleep(0.1)
-    raise InputError(f"page: nothing answers at port {port} after {_PATIENCE_S} seconds.")
-
-
-def _free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -134,9 +134,9 @@ class ChatView:
 
         self.said, self.drafted, self.status, self.inside = (widgets.HTML() for _ in range(4))
         self.live = LiveReply(widgets.HTML())
-        self.message = widgets.Textarea(
-            description="Message", placeholder="Write here, then press Send", layout=widgets.Layout(width="95%")
-        )
+        # Letters that travel one by one can be overtaken by the click on Send; leaving the field sends them together.
+        written = {"continuous_update": False, "layout": widgets.Layout(width="95%")}
+        self.message = widgets.Textarea(description="Message", placeholder="Write here, then press Send", **written)
         strong = {"button_color": "#1d4ed8", "text_color": "#ffffff"}
         self.send = button("Send", self._send, slow=True, style=strong)
         self.stop = button("Stop", self._stopping.set)
@@ -148,7 +148,7 @@ class ChatView:
         self.change = button("Apply change", self._change, slow=True)
         self.past = widgets.Dropdown(description="Change", options=[])
         self.branch = widgets.Dropdown(description="Branch", options=[])
-        self.rewrite = widgets.Textarea(description="New words", layout=widgets.Layout(width="95%"))
+        self.rewrite = widgets.Textarea(description="New words", **written)
         self.upload = widgets.FileUpload(
             accept="image/*", multiple=True, description="Upload pictures", layout=widgets.Layout(width="auto")
         )
@@ -180,14 +180,14 @@ class ChatView:
         raise error
 
     def _enable(self, *, busy: bool = False) -> None:
-        """What can be pressed now."""
+        """What can be pressed now; Send comes last, so when it is on again all the rest is settled."""
         quiet = not self.conversation.turns
-        self.send.disabled = self.upload.disabled = busy
         self.stop.disabled = not busy
         self.clear.disabled = busy or not self.draft
         for button in (self.undo, self.reset, self.again, self.look, self.change):
             button.disabled = busy or quiet
-        self.branch.disabled = busy
+        self.branch.disabled = self.upload.disabled = busy
+        self.send.disabled = busy
 
     def _guarded(self, action: Callable[[], None]) -> Callable[[Any], None]:
         """A callback that shows what went wrong, and always leaves the view usable."""

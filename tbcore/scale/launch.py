@@ -205,7 +205,7 @@ def _settings(arguments: Sequence[str] | None) -> Launch:
     parser.add_argument("--stage", choices=("1", "2"), required=True)
     parser.add_argument("--data", type=Path, required=True, help="folder of shards")
     parser.add_argument("--out", type=Path, required=True, help="folder of the run; the same one goes on")
-    parser.add_argument("--parts", default="laptop", help="tiny, laptop, or tower=NAME,language=NAME[,qformer=NAME]")
+    parser.add_argument("--parts", default="laptop", help="tiny, laptop, a set of the catalogue, or a parts file")
     parser.add_argument("--full", action="store_true", help="the paper's rates; stage 2 trains the language model")
     parser.add_argument("--dialogues", type=int, default=64, help="that a step reads, over all processes")
     parser.add_argument("--epochs", type=float, default=1.0)

@@ -8,8 +8,7 @@ from typing import Any
 import torch
 
 from tbcore.errors import CheckpointError, InputError
-from tbcore.model.config import QFormerConfig
-from tbcore.model.mim import MIMForConditionalGeneration, build_mim
+from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.model.parts import load_parts
 from tbcore.model.processor import MIMProcessor
 from tbcore.parts.catalogue import named_parts, read_parts, sets
@@ -17,12 +16,7 @@ from tbcore.store import read_json
 from tbcore.train.build import assemble, load_model
 from tbcore.train.checkpoint import load_delta
 
-__all__ = ["PAPER_QFORMER", "build_parts", "load_trained"]
-
-PAPER_QFORMER: dict[str, Any] = {"n_queries": 32, "width": 768, "n_layers": 12, "n_heads": 12}
-"""Sizes of the paper's Q-Former; the feed-forward net is four widths wide."""
-
-_KEYS = ("language", "qformer", "tower")
+__all__ = ["build_parts", "load_trained"]
 
 
 def build_parts(name: str, *, full: bool = False) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
@@ -30,9 +24,7 @@ def build_parts(name: str, *, full: bool = False) -> tuple[MIMForConditionalGene
 
     Args:
         name: "tiny" (random, for trying things out), "laptop" (the shipped tower and SmolLM2), a set of the catalogue
-            ("gpu"), a parts file ("mine.toml"), or parts of the hub or of folders: "tower=NAME,language=NAME", where
-            "qformer=NAME" may follow (of a BLIP-2 checkpoint; "laptop" takes the laptop's sizes; without it, a fresh
-            one of the paper's).
+            ("gpu"), or a parts file ("mine.toml", see `tbcore.parts.catalogue`).
         full: the whole language model will learn, so its weights are held in full precision.
 
     Raises:
@@ -48,37 +40,10 @@ def build_parts(name: str, *, full: bool = False) -> tuple[MIMForConditionalGene
     if name.endswith(".toml") or name in sets():
         wanted = read_parts(name) if name.endswith(".toml") else named_parts(name)
         return load_parts(wanted, dtype=torch.float32 if full else torch.bfloat16)
-    return _hub_parts(_named(name), full=full)
-
-
-def _named(name: str) -> dict[str, str]:
-    pairs = [part.partition("=")[::2] for part in name.split(",")]
-    found = {key.strip(): value.strip() for key, value in pairs}
-    if not {"language", "tower"} <= found.keys() <= set(_KEYS) or not all(found.values()):
-        raise InputError(
-            f"parts {name!r}: must be 'tiny', 'laptop', a set of the catalogue ({', '.join(sets())}), a parts file "
-            "(.toml), or 'tower=NAME,language=NAME' with an optional 'qformer=NAME'; each is a name on the hub "
-            "or a folder."
-        )
-    return found
-
-
-def _hub_parts(names: dict[str, str], *, full: bool) -> tuple[MIMForConditionalGeneration, MIMProcessor]:
-    from tbcore.model.hub import load_language, load_qformer, load_tower
-
-    inner, tokenizer = load_language(names["language"], dtype=torch.float32 if full else "auto")
-    tower = load_tower(names["tower"])
-    match names.get("qformer"):
-        case None:
-            model = build_mim(tower, inner, qformer=QFormerConfig(**PAPER_QFORMER))
-        case "laptop":
-            model = build_mim(tower, inner)
-        case other:
-            table: Any = inner.get_input_embeddings().weight
-            norm = float(table.detach().float().norm(dim=-1).mean())
-            made = load_qformer(other, text_width=int(table.shape[1]), text_norm=norm)
-            model = build_mim(tower, inner, connector=made)
-    return model, MIMProcessor.for_model(model, tokenizer)
+    raise InputError(
+        f"parts {name!r}: must be 'tiny', 'laptop', a set of the catalogue ({', '.join(sets())}), or a parts file "
+        "(.toml), which names parts of the hub and folders; tbcore/parts/catalogue.py shows how."
+    )
 
 
 def load_trained(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:

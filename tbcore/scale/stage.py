@@ -43,6 +43,9 @@ class Stage(ABC):
     key: str = "id"
     """The field whose hash chooses the shard. Rows that must meet share its value."""
 
+    loads: bool = True
+    """Whether `ready` loads what is worth keeping: on Ray, an actor then holds it from shard to shard."""
+
     @property
     @abstractmethod
     def settings(self) -> dict[str, Any]:

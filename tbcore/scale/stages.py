@@ -69,6 +69,7 @@ class JudgeStage(Stage):
     further: Further | None = None
 
     name = "judge"
+    loads = False
     key = "reply"
 
     @property
@@ -108,6 +109,7 @@ class PerceptualStage(Stage):
     most: int = 6
 
     name = "perceptual"
+    loads = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -153,6 +155,7 @@ class CellDuplicateStage(Stage):
     least: float = 0.95
 
     name = "cell-duplicates"
+    loads = False
     key = "cluster"
 
     @property
@@ -191,6 +194,7 @@ class ExportStage(Stage):
     form: Literal["llava", "official", "openai", "sharegpt"]
 
     name = "export"
+    loads = False
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -250,6 +254,7 @@ class PartStage(Stage):
     pictures: Path | None = None
 
     name = "parts"
+    loads = False
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from tbcore.world.captions import BACKDROP_PHRASES, backdrop_phrase, thing_phrase
 from tbcore.world.dialogue_phrases import AT, COMPARE, NUMBERS, join, upper
@@ -14,108 +14,182 @@ from tbcore.world.sprites import SPRITES, nouns_of
 if TYPE_CHECKING:
     from tbcore.world.dialogue_story import Story
 
-__all__ = ["COMPARISONS", "QUESTIONS", "Question"]
+__all__ = [
+    "COMPARISONS",
+    "QUESTIONS",
+    "Matter",
+    "Question",
+    "about_backdrop",
+    "about_being_here",
+    "about_count",
+    "about_frame",
+    "about_noun",
+    "about_place",
+    "about_presence",
+    "about_things",
+]
 
 Question = tuple[str, str, dict[str, object]]
 """(question, reply, facts)."""
 
 
-def _where_is_this(story: Story, scene: Scene) -> Question:
-    asked = story.pick(
-        (
-            "Where is this?",
-            "What is the background?",
-            "Which place is this?",
-            "What kind of place do you see?",
-            "What is the backdrop?",
-            "Where does this take place?",
-            "And where is that?",
-        )
-    )
+class Matter(NamedTuple):
+    """What a question is about, whatever words it is asked in.
+
+    Attributes:
+        names: what its words may name: place, noun, thing (the noun with its article), where.
+        replies: right answers, each as good as the others.
+        facts: what every right answer states.
+    """
+
+    names: dict[str, str]
+    replies: tuple[str, ...]
+    facts: dict[str, object]
+
+
+def about_backdrop(story: Story, scene: Scene) -> Matter:
+    """Where it all takes place."""
+    del story
     preposition, place = BACKDROP_PHRASES[scene.backdrop]
-    reply = story.pick((f"{upper(preposition)} {place}.", f"It is {preposition} {place}."))
-    return asked, reply, {"backdrop": scene.backdrop}
+    replies = f"{upper(preposition)} {place}.", f"It is {preposition} {place}."
+    return Matter({}, replies, {"backdrop": scene.backdrop})
+
+
+def about_things(story: Story, scene: Scene) -> Matter:
+    """Which things there are, in order."""
+    del story
+    things = join([thing_phrase(noun) for noun in scene.things])
+    return Matter({}, (f"{upper(things)}.", f"I see {things}."), {"things": list(scene.things)})
+
+
+def _slot(story: Story, scene: Scene) -> tuple[str, str]:
+    """One of the places, and what stands there."""
+    slots = slot_names(len(scene.things))
+    k = int(story.rng.integers(len(slots)))
+    return slots[k], scene.things[k]
+
+
+def about_place(story: Story, scene: Scene) -> Matter:
+    """What stands in a place."""
+    slot, noun = _slot(story, scene)
+    place, thing = AT[slot], thing_phrase(noun)
+    replies = f"{upper(thing)}.", f"{upper(place)} is {thing}.", f"There is {thing} {place}."
+    return Matter({"place": place}, replies, {"things": [noun]})
+
+
+def about_noun(story: Story, scene: Scene) -> Matter:
+    """Where a thing stands."""
+    slot, noun = _slot(story, scene)
+    place = AT[slot]
+    return Matter({"noun": noun}, (f"{upper(place)}.", f"The {noun} is {place}."), {"position": slot, "noun": noun})
+
+
+def about_frame(story: Story, scene: Scene) -> Matter:
+    """Which colour the frame has, if there is one."""
+    del story
+    if scene.frame is None:
+        return Matter({}, ("There is no frame.", "It has no frame."), {"frame": "none"})
+    return Matter({}, (f"The frame is {scene.frame}.", f"It has a {scene.frame} frame."), {"frame": scene.frame})
+
+
+def about_count(story: Story, scene: Scene) -> Matter:
+    """How many things there are."""
+    del story
+    count = len(scene.things)
+    word = NUMBERS[count]
+    verb, ending = ("is", "") if count == 1 else ("are", "s")
+    return Matter({}, (f"{upper(word)}.", f"There {verb} {word} thing{ending}."), {"count": count})
+
+
+def about_presence(noun: str, *, yes: bool) -> Matter:
+    """Whether a thing is there."""
+    thing = thing_phrase(noun)
+    replies = ("Yes.", f"Yes, there is {thing}.") if yes else ("No.", f"No, there is no {noun}.")
+    return Matter({"thing": thing}, replies, {"yes": yes})
+
+
+def about_being_here(story: Story, scene: Scene) -> Matter:
+    """Whether this is a certain place; in half of the cases it is."""
+    yes = story.chance(0.5)
+    name = scene.backdrop if yes else story.pick([name for name in BACKDROPS if name != scene.backdrop])
+    replies = ("Yes, it is.", "Yes.") if yes else ("No.", f"No, it is {backdrop_phrase(scene.backdrop)}.")
+    return Matter({"where": backdrop_phrase(name)}, replies, {"yes": yes})
+
+
+def _asked(story: Story, matter: Matter, forms: Sequence[str]) -> Question:
+    """A matter in one of the simulator's phrasings, with one of its replies."""
+    asked = story.pick(forms).format(**matter.names)
+    return asked, story.pick(matter.replies), matter.facts
+
+
+def _where_is_this(story: Story, scene: Scene) -> Question:
+    forms = (
+        "Where is this?",
+        "What is the background?",
+        "Which place is this?",
+        "What kind of place do you see?",
+        "What is the backdrop?",
+        "Where does this take place?",
+        "And where is that?",
+    )
+    return _asked(story, about_backdrop(story, scene), forms)
 
 
 def _which_things(story: Story, scene: Scene) -> Question:
-    asked = story.pick(
-        (
-            "Which things do you see?",
-            "What things are there?",
-            "Name the things in the picture.",
-            "List everything that stands there.",
-            "Who or what is in it?",
-            "Which objects are in it?",
-        )
+    forms = (
+        "Which things do you see?",
+        "What things are there?",
+        "Name the things in the picture.",
+        "List everything that stands there.",
+        "Who or what is in it?",
+        "Which objects are in it?",
     )
-    things = join([thing_phrase(noun) for noun in scene.things])
-    return asked, story.pick((f"{upper(things)}.", f"I see {things}.")), {"things": list(scene.things)}
+    return _asked(story, about_things(story, scene), forms)
 
 
 def _what_is_there(story: Story, scene: Scene) -> Question:
-    slots = slot_names(len(scene.things))
-    k = int(story.rng.integers(len(slots)))
-    place, thing = AT[slots[k]], thing_phrase(scene.things[k])
-    asked = story.pick(
-        (
-            f"What is {place}?",
-            f"What do you see {place}?",
-            f"Which thing is {place}?",
-            f"And {place}?" if len(slots) > 1 else f"What stands {place}?",
-            f"Tell me what stands {place}.",
-        )
+    forms = (
+        "What is {place}?",
+        "What do you see {place}?",
+        "Which thing is {place}?",
+        "And {place}?" if len(scene.things) > 1 else "What stands {place}?",
+        "Tell me what stands {place}.",
     )
-    reply = story.pick((f"{upper(thing)}.", f"{upper(place)} is {thing}.", f"There is {thing} {place}."))
-    return asked, reply, {"things": [scene.things[k]]}
+    return _asked(story, about_place(story, scene), forms)
 
 
 def _where_is(story: Story, scene: Scene) -> Question:
     slots = slot_names(len(scene.things))
-    k = int(story.rng.integers(len(slots)))
-    noun, place = scene.things[k], AT[slots[k]]
-    asked = story.pick(
-        (
-            f"Where is the {noun}?",
-            f"On which side is the {noun}?" if len(slots) == 2 else f"In which place is the {noun}?",
-            f"Is the {noun} {join([AT[slot] for slot in slots], 'or')}?"
-            if len(slots) > 1
-            else f"Where do you see the {noun}?",
-            f"Where can I find the {noun}?",
-        )
+    choice = join([AT[slot] for slot in slots], "or")
+    forms = (
+        "Where is the {noun}?",
+        "On which side is the {noun}?" if len(slots) == 2 else "In which place is the {noun}?",
+        f"Is the {{noun}} {choice}?" if len(slots) > 1 else "Where do you see the {noun}?",
+        "Where can I find the {noun}?",
     )
-    reply = story.pick((f"{upper(place)}.", f"The {noun} is {place}."))
-    return asked, reply, {"position": slots[k], "noun": noun}
+    return _asked(story, about_noun(story, scene), forms)
 
 
 def _which_frame(story: Story, scene: Scene) -> Question:
-    asked = story.pick(
-        (
-            "What colour is the frame?",
-            "Which colour does the frame have, if there is one?",
-            "Does it have a frame, and in which colour?",
-            "What about the frame?",
-            "Which frame is around it?",
-        )
+    forms = (
+        "What colour is the frame?",
+        "Which colour does the frame have, if there is one?",
+        "Does it have a frame, and in which colour?",
+        "What about the frame?",
+        "Which frame is around it?",
     )
-    if scene.frame is None:
-        return asked, story.pick(("There is no frame.", "It has no frame.")), {"frame": "none"}
-    return asked, story.pick((f"The frame is {scene.frame}.", f"It has a {scene.frame} frame.")), {"frame": scene.frame}
+    return _asked(story, about_frame(story, scene), forms)
 
 
 def _how_many(story: Story, scene: Scene) -> Question:
-    asked = story.pick(
-        (
-            "How many things are there?",
-            "How many things do you see?",
-            "Count the things, please.",
-            "How many objects are in the picture?",
-            "What is the number of things?",
-        )
+    forms = (
+        "How many things are there?",
+        "How many things do you see?",
+        "Count the things, please.",
+        "How many objects are in the picture?",
+        "What is the number of things?",
     )
-    count = len(scene.things)
-    word = NUMBERS[count]
-    verb, ending = ("is", "") if count == 1 else ("are", "s")
-    return asked, story.pick((f"{upper(word)}.", f"There {verb} {word} thing{ending}.")), {"count": count}
+    return _asked(story, about_count(story, scene), forms)
 
 
 def _is_there(story: Story, scene: Scene) -> Question:
@@ -125,27 +199,19 @@ def _is_there(story: Story, scene: Scene) -> Question:
     else:  # as often as not a thing that would fit in
         near = nouns_of(SPRITES[story.pick(scene.things)].topic) if story.chance(0.5) else tuple(SPRITES)
         noun = story.pick([other for other in near if other not in scene.things])
-    thing = thing_phrase(noun)
-    asked = story.pick(
-        (
-            f"Is there {thing}?",
-            f"Can you see {thing}?",
-            f"Do you see {thing} in it?",
-            f"Is {thing} in the picture?",
-            f"Does it show {thing}?",
-        )
+    forms = (
+        "Is there {thing}?",
+        "Can you see {thing}?",
+        "Do you see {thing} in it?",
+        "Is {thing} in the picture?",
+        "Does it show {thing}?",
     )
-    replies = ("Yes.", f"Yes, there is {thing}.") if yes else ("No.", f"No, there is no {noun}.")
-    return asked, story.pick(replies), {"yes": yes}
+    return _asked(story, about_presence(noun, yes=yes), forms)
 
 
 def _is_it_here(story: Story, scene: Scene) -> Question:
-    yes = story.chance(0.5)
-    name = scene.backdrop if yes else story.pick([name for name in BACKDROPS if name != scene.backdrop])
-    where = backdrop_phrase(name)
-    asked = story.pick((f"Is this {where}?", f"Is that picture {where}?", f"Are we {where} here?"))
-    replies = ("Yes, it is.", "Yes.") if yes else ("No.", f"No, it is {backdrop_phrase(scene.backdrop)}.")
-    return asked, story.pick(replies), {"yes": yes}
+    forms = ("Is this {where}?", "Is that picture {where}?", "Are we {where} here?")
+    return _asked(story, about_being_here(story, scene), forms)
 
 
 def _is_it_left_of(story: Story, scene: Scene) -> Question:

@@ -18,7 +18,7 @@ from tbcore.bench.runner import run
 from tbcore.chat.messages import CallError, PictureBytes, Reply
 from tbcore.chat.scripted import ScriptedTeacher
 from tbcore.errors import InputError
-from tbcore.model.decode import generate
+from tbcore.model.decode import DecodeSettings, generate
 from tbcore.records import Picture, Turn
 from tbcore.world.reader import read
 from tbcore.world.render import render
@@ -71,6 +71,26 @@ def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monk
     blind = second.answer([replace(ones[0], pictures=(np.zeros_like(PICTURE),))])
     assert len(blind) == 1
     assert len(written) == 1 + sum(bool(answer.drawings) for answer in said)  # another picture is another history
+
+
+def test_who_is_asked_the_same_at_once_is_answered_once(tiny, monkeypatch):
+    model, processor = tiny
+    contestant = MIMContestant(model, processor, ExactPainter())
+    ones = [asked("draw a fox", captions=()), asked(Picture(0), " what is it?"), asked("draw a fox", captions=())]
+    written = []
+
+    def spy(model, layout, prompts, **more):
+        written.extend(prompts)
+        return generate(model, layout, prompts, **more)
+
+    monkeypatch.setattr("tbcore.model.decode.generate", spy)
+    answers = contestant.answer(ones)
+    assert len(written) == 2
+    assert answers[0] is answers[2]
+    assert answers[1].text == MIMContestant(model, processor, ExactPainter()).answer(ones[1:2])[0].text
+    sampling = MIMContestant(model, processor, ExactPainter(), settings=DecodeSettings(top_p=0.9))
+    sampling.answer(ones)
+    assert len(written) == 2 + 1 + 3  # drawn by lot, the same question may get two replies
 
 
 def test_captions_between_marks_are_drawn():

@@ -24,7 +24,7 @@ from tbcore.bench.metrics.perception import chance, perception_uploads
 from tbcore.bench.metrics.table import LOWER_IS_BETTER, METRICS, measure_all
 from tbcore.bench.outcomes import read_outcomes
 from tbcore.bench.reading import reader_accuracy
-from tbcore.bench.runner import NO_ANSWER, items_hash, read_replies, run
+from tbcore.bench.runner import NO_ANSWER, Row, items_hash, read_replies, run, run_rows
 from tbcore.errors import InputError
 from tbcore.records import Picture
 from tbcore.world.captions import caption
@@ -241,3 +241,41 @@ def test_reader_is_right_on_clean_pictures():
     clean, noisy = reader_accuracy(40)
     assert (clean.value, clean.n) == (1.0, 40)
     assert noisy.value >= 0.95
+
+
+def test_rows_behind_which_the_same_one_answers_are_asked_together(few, items, tmp_path):
+    counting = Counting(Looker())
+    rows = [
+        Row(few, counting, tmp_path / "seeing"),
+        Row(few[:4], Blind(counting), tmp_path / "blind"),
+        Row(few[:3], Told(Swapped(counting, items), few), tmp_path / "told"),
+        Row(few[:2], NeverDraw()),
+    ]
+    told = []
+    found = run_rows(rows, watch=lambda name, done, total: told.append((name, done, total)))
+    numbers = [one.number for one in counting.asked]
+    assert numbers == sorted(numbers)  # all rows open an exchange before any opens the next
+    assert len(numbers) == sum(len(item.exchanges) for row in rows[:3] for item in row.items)
+    assert told[-1][1] == told[-1][2]
+    for row, replies in zip(rows, found, strict=True):
+        alone = run(row.items, row.contestant)
+        assert read_outcomes(row.items, replies) == read_outcomes(row.items, alone)
+    assert set(read_replies(tmp_path / "blind")) == set(found[1])
+    counting.asked.clear()
+    again = run_rows(rows[:3])
+    assert counting.asked == []
+    assert [set(replies) for replies in again] == [set(replies) for replies in found[:3]]
+
+
+def test_a_bad_reply_of_one_row_spoils_no_other(few):
+    failing = Failing(Oracle(few), few[1].id)
+    found = run_rows([Row(few[:3], failing), Row(few[:1], Blind(failing))])
+    assert {item for (item, _), answer in found[0].items() if answer.failure} == {few[1].id}
+    assert not any(answer.failure for answer in found[1].values())
+
+
+def test_batches_are_of_equal_size():
+    items = load_items("lite")
+    asked = Measuring()
+    run(items, asked, batch=50)
+    assert [len(batch) for batch in asked.batches[:2]] == [30, 30]  # not 50 and 10

@@ -10,7 +10,8 @@
                                the times above, these hardly
 
 Everything goes through the server and its client, as in a browser. Without a checkpoint a random model in miniature
-answers: then the numbers say what the server costs, not what the model does.
+answers: then the numbers say what the server costs, not what the model does, and columns are read again: at random,
+letters are cut into other tokens than a tokenizer would cut them into, and a reply is always that to its text.
 """
 
 from __future__ import annotations

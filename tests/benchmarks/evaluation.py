@@ -2,9 +2,10 @@
 
     python -m tests.benchmarks.evaluation --checkpoint runs/laptop/06_training/checkpoint --conversations 20
 
-The same conversations are held twice, by the rows that notebook 08 needs: the model, the model with an exact painter,
-blind, and with pictures told in words. Columns and steps are counted; seconds are of this process alone where it has
-one thread. Without a checkpoint a tiny random model takes its place: counts, but no times worth reading.
+The same conversations are held three times, by the rows that notebook 08 needs: the model, the model with an exact
+painter, blind, and with pictures told in words. Afresh; one row after the other with a memory; and all rows in one step
+(`tbcore.bench.runner.run_rows`), as the notebook does. Columns and steps are counted; seconds are of this process alone
+where it has one thread. Without a checkpoint a tiny random model takes its place: counts, but no times worth reading.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tbcore.bench.contestants import Answer, Contestant, Drawing, Sofar
 from tbcore.bench.controls import Blind, ExactPainter, Told
 from tbcore.bench.items import Item, load_items
 from tbcore.bench.mim import MIMContestant
-from tbcore.bench.runner import BATCH, Replies, run
+from tbcore.bench.runner import BATCH, Replies, Row, run, run_rows
 from tbcore.model.decode import DecodeSettings, generate
 from tbcore.model.history import History
 from tests.benchmarks.model_peak import clock
@@ -76,8 +77,9 @@ def _rows(model: MIMContestant, items: Sequence[Item]) -> dict[str, Contestant]:
     }
 
 
-def _said(replies: Replies) -> list[tuple[str, ...]]:
-    return [tuple(p if isinstance(p, str) else p.caption for p in one.parts) for one in replies.values()]
+def _said(replies: Replies, items: Sequence[Item]) -> list[tuple[str, ...]]:
+    answers = [replies[item.id, number] for item in items for number in range(len(item.exchanges))]
+    return [tuple(p if isinstance(p, str) else p.caption for p in one.parts) for one in answers]
 
 
 class _Grey(ExactPainter):
@@ -91,20 +93,38 @@ class _Grey(ExactPainter):
 def compare(
     model: Any, processor: Any, items: Sequence[Item], *, tokens: int = 48, batch: int = BATCH
 ) -> dict[str, Any]:
-    """Hold the conversations both ways; counts and seconds of each, their ratios, and how many replies are equal."""
+    """Hold the conversations in three ways.
+
+    Args:
+        model: in eval mode.
+        processor: the model's own.
+        items: the conversations.
+        tokens: most of one reply, its caption included.
+        batch: conversations asked at once where there is a memory; 16 where there is none.
+
+    Returns:
+        Counts and seconds of each way; "ratio": in memory over afresh; "ratio together": rows together over in memory;
+        "equal replies" and "equal replies together": how many are those of afresh, and of how many.
+    """
     settings = DecodeSettings(max_tokens=tokens, max_pictures=2)
     found: dict[str, Any] = {}
     replies: dict[str, list[tuple[str, ...]]] = {}
-    for name, kind, size in (("afresh", Forgetful, 16), ("in memory", MIMContestant, batch)):
+    ways = (("afresh", Forgetful, 16), ("in memory", MIMContestant, batch), ("rows together", MIMContestant, batch))
+    for name, kind, size in ways:
         with counting() as counts:
             begun = clock()
-            rows = _rows(kind(model, processor, _Grey(), settings=settings), items)
-            replies[name] = [one for row in rows.values() for one in _said(run(items, row, batch=size))]
+            rows = list(_rows(kind(model, processor, _Grey(), settings=settings), items).values())
+            if name == "rows together":
+                held = run_rows([Row(items, row) for row in rows], batch=size)
+            else:
+                held = [run(items, row, batch=size) for row in rows]
+            replies[name] = [one for each in held for one in _said(each, items)]
             found[name] = {"seconds": clock() - begun, **counts}
-    both = found["afresh"], found["in memory"]
-    found["ratio"] = {key: both[1][key] / both[0][key] for key in both[0]}
-    same = sum(a == b for a, b in zip(replies["afresh"], replies["in memory"], strict=True))
-    found["equal replies"] = [same, len(replies["afresh"])]
+    for name, one, other in (("ratio", "in memory", "afresh"), ("ratio together", "rows together", "in memory")):
+        found[name] = {key: found[one][key] / found[other][key] for key in found[other]}
+    for name, one in (("equal replies", "in memory"), ("equal replies together", "rows together")):
+        same = sum(a == b for a, b in zip(replies["afresh"], replies[one], strict=True))
+        found[name] = [same, len(replies["afresh"])]
     return found
 
 
@@ -113,7 +133,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--checkpoint", type=Path, help="trained model; none: a tiny random one")
     parser.add_argument("--conversations", type=int, default=10)
-    parser.add_argument("--batch", type=int, default=BATCH)
+    parser.add_argument("--batch", type=int, default=BATCH, help="conversations asked at once")
+    parser.add_argument("--tokens", type=int, help="most of one reply; by default 48, of the tiny model 12")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     if options.checkpoint is None:
@@ -127,7 +148,8 @@ def main() -> None:
     everyone = load_items("lite")
     step = max(1, len(everyone) // options.conversations)
     items = everyone[::step][: options.conversations]
-    found = compare(model, processor, items, tokens=48 if options.checkpoint else 12, batch=options.batch)
+    tokens = options.tokens or (48 if options.checkpoint else 12)
+    found = compare(model, processor, items, tokens=tokens, batch=options.batch)
     print(json.dumps(found, indent=1))
     if options.out is not None:
         from tbcore.store import write_json

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tbcore.chat import wire
 from tbcore.chat.messages import CallError, Reply
 from tbcore.chat.wire import read_reply, seconds_to_wait, sort_status
 
@@ -33,9 +35,11 @@ def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> Non
     assert seconds_to_wait(headers) == seconds
 
 
-def test_a_date_in_the_future_is_waited_for() -> None:
-    then = datetime.now(UTC) + timedelta(seconds=40)
-    assert 30 < (seconds_to_wait({"retry-after": format_datetime(then, usegmt=True)}) or 0) <= 40
+def test_a_date_in_the_future_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    noon = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    monkeypatch.setattr(wire, "datetime", SimpleNamespace(now=lambda zone: noon.astimezone(zone)))
+    then = noon + timedelta(seconds=40)
+    assert seconds_to_wait({"retry-after": format_datetime(then, usegmt=True)}) == 40
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-import time
+import threading
 
 from tbcore.course.environment import cores, prepared
 from tbcore.course.harvest import Meter
@@ -21,9 +21,13 @@ def test_surroundings_are_set_and_put_back(tiny_course, monkeypatch):
 
 
 def test_meter_measures_time_and_memory_and_tells():
-    told = []
-    with Meter(lambda seconds, peak_gb: told.append((seconds, peak_gb)), every_s=0.0) as meter:
-        time.sleep(0.05)
-    assert meter.seconds >= 0.05
-    assert meter.peak_gb > 0.01
-    assert told
+    told, heard = [], threading.Event()
+
+    def tell(seconds, peak_gb):
+        told.append((seconds, peak_gb))
+        heard.set()
+
+    with Meter(tell, every_s=0.0) as meter:
+        assert heard.wait(120)
+    assert meter.seconds >= told[0][0] >= 0
+    assert meter.peak_gb >= told[0][1] > 0.01

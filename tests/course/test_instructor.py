@@ -146,6 +146,17 @@ def test_every_exercise_of_the_course_has_two_wrong_answers_on_the_sheet(lessons
         assert [e.number for e in one.exercises if found.count(e.number) < 2] == []
 
 
+def test_a_day_begins_with_arriving_and_keeps_time_for_questions(lessons):
+    chain = [one for one in lessons if one.name[0] == "0"]
+    for day in DAYS:
+        rows = instructor.timetable(instructor.plan(chain, day), day)
+        assert rows[0][:2] == (0, day.opening)
+        assert rows[0][2].startswith("welcome")
+        start, end, what = rows[-1]
+        assert end - start >= day.closing - 1  # sessions are rounded to minutes
+        assert what.startswith("questions")
+
+
 def test_the_kit_of_a_tiny_course(tiny_course, tmp_path):
     tests = tmp_path / "root" / "tests" / "course" / "exercises"
     tests.mkdir(parents=True)
@@ -162,4 +173,6 @@ def test_the_kit_of_a_tiny_course(tiny_course, tmp_path):
     solutions = (tmp_path / "kit" / "solutions.md").read_text("utf-8")
     assert "```python" in solutions
     assert "# solution" not in solutions
-    assert "no executed copy was found" in (tmp_path / "kit" / "README.md").read_text("utf-8")
+    index = (tmp_path / "kit" / "README.md").read_text("utf-8")
+    assert "no executed copy was found" in index
+    assert "--only 01 02`" in index

@@ -79,6 +79,7 @@ def test_misspelt_names_fail(tiny_course, tmp_path, changes, message):
         runner.run(tiny_course, options(tmp_path, **changes))
 
 
+@pytest.mark.timeout(900)  # seconds of work; a computer that is busy with other things may take long
 def test_a_killed_run_keeps_what_was_finished_and_goes_on(tiny_course, tmp_path):
     command = [
         sys.executable,
@@ -92,14 +93,13 @@ def test_a_killed_run_keeps_what_was_finished_and_goes_on(tiny_course, tmp_path)
     ]
     environment = {**os.environ, "TBCORE_COURSE": str(tiny_course.notebooks)}
     slow = subprocess.Popen(
-        [*command, "--set", "pause_s=60"], cwd=project_root(), env=environment, start_new_session=True
+        [*command, "--set", "pause_s=3600"], cwd=project_root(), env=environment, start_new_session=True
     )
     try:
         finished = tmp_path / "run" / "02_two" / "rows.jsonl"
-        deadline = time.monotonic() + 90
-        while not finished.is_file() and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert finished.is_file()
+        while not finished.is_file():
+            assert slow.poll() is None, "the run ended before it was killed"
+            time.sleep(0.05)
     finally:
         os.killpg(slow.pid, signal.SIGKILL)
         slow.wait()

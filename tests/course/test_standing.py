@@ -14,7 +14,9 @@ from tbcore.course.standing import (
     gather,
     harvest,
     harvest_bench,
+    standing,
     standing_table,
+    standing_words,
     with_table,
 )
 from tbcore.errors import InputError
@@ -23,8 +25,7 @@ from tbcore.store import read_json, write_json
 
 def test_the_readme_says_what_was_measured():
     readme = (project_root() / "README.md").read_text("utf-8")
-    table = standing_table(read_json(course().notebooks / "standing.json"))
-    assert with_table(readme, table) == readme
+    assert with_table(readme, standing(read_json(course().notebooks / "standing.json"))) == readme
 
 
 def test_a_table_has_a_line_for_each_number_that_is_there():
@@ -48,9 +49,11 @@ def test_several_runs_show_mean_and_ends():
     runs = [{"06.things_exact": 0.5, "chain.minutes": 20.0}, {"06.things_exact": 0.7, "01.purity": 0.9}]
     assert gather(runs) == {"06.things_exact": [0.5, 0.7]}
     assert gather(runs[:1]) == runs[0]
-    assert standing_table(gather(runs)).splitlines()[2] == (
-        "| all things named right and in place, of 200 | 0.600 (0.500 to 0.700, 2 runs) |"
-    )
+    assert standing_table(gather(runs)).splitlines() == [
+        "| what | mean of 2 runs | lowest to highest |",
+        "|---|---|---|",
+        "| all things named right and in place, of 200 | 0.600 | 0.500 to 0.700 |",
+    ]
 
 
 def test_the_table_of_the_benchmark_is_written_from_its_results(tmp_path):
@@ -72,3 +75,18 @@ def test_the_readme_says_what_the_benchmark_found():
     assert (BENCH_BEGIN in readme) == kept.is_file()
     if kept.is_file():
         assert with_table(readme, bench_table(read_json(kept)), (BENCH_BEGIN, BENCH_END)) == readme
+
+
+def test_low_numbers_and_the_culprit_are_named_in_words():
+    faults = {"08.fault_viewer": 0.1, "08.fault_writer": [0.3, 0.5], "08.fault_painter": 0.2}
+    numbers = {"chain.minutes": 0.3, "06.backdrop_exact": 0.9, "06.blank_backdrop_exact": 0.05, "08.seen": [0.2, 0.4]}
+    wrapped = standing_words({**numbers, **faults})
+    assert max(map(len, wrapped.splitlines())) <= 120
+    said = " ".join(wrapped.splitlines())
+    assert "Below one half: questions about shown pictures answered right (30%). Notebook 08" in said
+    assert "of all replies, 40% through the writer, 20% through the painter, 10% through the viewer." in said
+    assert "The main culprit is the **writer**: the language model says or captions the wrong thing" in said
+    assert "No score is below one half." in standing_words({"08.seen": 0.5, **faults})
+    assert standing_words(numbers) == ""
+    assert standing(numbers) == standing_table(numbers)
+    assert standing({**numbers, **faults}).endswith(f"\n\n{wrapped}")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from tbcore.records import Rejection
 from tbcore.store import pixel_hash, read_json, sha256_of
 
 PICTURES = [np.random.default_rng(n).integers(0, 256, (8, 8, 3), dtype=np.uint8) for n in range(20)]
+PATIENCE_S = 120
 IDS = [pixel_hash(one) for one in PICTURES]
 ITEMS = [(one, lambda picture=picture: picture) for one, picture in zip(IDS, PICTURES, strict=True)]
 
@@ -114,42 +113,48 @@ def test_pictures_that_cannot_be_used_are_named_and_the_rest_goes_on(tmp_path: P
 
 
 def test_decoding_runs_ahead_of_the_model_but_not_away() -> None:
-    started: list[int] = []
-    lock = threading.Lock()
+    taken: list[int] = []
+    loaded = threading.Semaphore(0)
 
-    def load(number: int) -> NDArray[np.uint8]:
-        with lock:
-            started.append(number)
-        time.sleep(0.002)
+    def load() -> NDArray[np.uint8]:
+        loaded.release()
         return PICTURES[0]
 
-    items = ((f"{n:02x}", lambda n=n: load(n)) for n in range(60))
-    stream = load_ahead(items, workers=3, ahead=8)
+    def items() -> Iterator[tuple[str, Callable[[], NDArray[np.uint8]]]]:
+        for number in range(60):
+            taken.append(number)
+            yield f"{number:02x}", load
+
+    stream = load_ahead(items(), workers=3, ahead=8)
     got = [next(stream)]
-    time.sleep(0.1)  # the "model" thinks; meanwhile the next ones are loaded
-    assert 5 <= len(started) <= 8
+    for _ in range(8):  # nobody asks for more, and yet eight are loaded
+        assert loaded.acquire(timeout=PATIENCE_S)
+    assert taken == list(range(8))
     got += list(stream)
     assert [one for one, _ in got] == [f"{n:02x}" for n in range(60)]
     assert not any(isinstance(one, Rejection) for _, one in got)
 
 
 CHILD = """
-import json, sys
+import os, signal, sys
 import numpy as np
 from tbcore.data.embed import HashingEncoder, VectorStore, embed_into
 
-class Slow(HashingEncoder):
+class Mortal(HashingEncoder):
+    left = int(sys.argv[2])
+
     def encode(self, pictures):
-        import time
-        time.sleep(0.01)
         print(len(pictures), flush=True)
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
         return super().encode(pictures)
 
 items = []
 for n in range(200):
     picture = np.random.default_rng(n).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     items.append((f"{n:064x}", lambda picture=picture: picture))
-encoder = Slow()
+encoder = Mortal()
 store = VectorStore(sys.argv[1], encoder, part_rows=16)
 print("stored", len(store), flush=True)
 embed_into(store, items, encoder, batch_size=8)
@@ -158,13 +163,10 @@ embed_into(store, items, encoder, batch_size=8)
 
 def test_after_a_kill_nothing_stored_is_embedded_again(tmp_path: Path) -> None:
     command = [sys.executable, "-c", CHILD, str(tmp_path)]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=project_root())
-    assert first.stdout is not None
-    for _ in range(12):
-        first.stdout.readline()
-    os.kill(first.pid, signal.SIGKILL)
-    first.communicate()
-    told = subprocess.run(command, capture_output=True, text=True, cwd=project_root(), check=True).stdout.split()
+    first = subprocess.run([*command, "12"], capture_output=True, text=True, cwd=project_root(), check=False)
+    assert first.returncode == -signal.SIGKILL, first.stderr
+    done = subprocess.run([*command, "-1"], capture_output=True, text=True, cwd=project_root(), check=True)
+    told = done.stdout.split()
     stored, seen = int(told[1]), sum(map(int, told[2:]))
     assert 0 < stored < 200
     assert stored + seen == 200

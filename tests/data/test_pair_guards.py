@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -44,7 +46,10 @@ def test_a_limited_process_decodes_first(tmp_path: Path) -> None:
 
 
 def test_a_decoder_that_takes_too_long_is_ended_and_replaced() -> None:
-    with LimitedDecoder(seconds=0.0) as guard:
+    with LimitedDecoder(seconds=0.05) as guard:
+        stuck = guard._start()
+        os.kill(stuck.pid, signal.SIGSTOP)
         found = guard.problem(png(0))
         assert found is not None
         assert found[0] == "decoder_died"
+        assert stuck.returncode == -signal.SIGKILL

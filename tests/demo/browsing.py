@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,19 +19,28 @@ from tbcore.course.places import project_root
 from tbcore.demo.client import SERVER_VARIABLE
 from tbcore.demo.engine import ScriptedEngine
 from tbcore.demo.page import opened
+from tbcore.demo.programs import listening, stop
 from tbcore.demo.transcript import Drawing
 from tests.demo.attacks import ATTACKS
 from tests.demo.pages import card
 
 CHROMIUM = Path(os.environ.get("TBCORE_CHROMIUM", "/usr/bin/chromium"))
-PATIENCE_MS = 480_000
+PATIENCE_MS = 120_000
+START_MS = 300_000
 NARROW = {"width": 380, "height": 700}
 _CELL = "from tbcore.demo.page import window\n\nwindow().tree"
 _LAB = ["--no-browser", "--allow-root", "--IdentityProvider.token=", "--expose-app-in-browser"]
-_QUIET = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.log_level=WARN"]
+_QUIET = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate", "--ServerApp.log_level=ERROR"]
+_QUIET += ["--ServerApp.port_retries=0"]
 _IDLE = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 _SENDABLE = """() => [...document.querySelectorAll(".tbcore-chat button")]
     .some((one) => one.innerText === "Send" && !one.disabled)"""
+_PRESS = """(name) => {
+    const found = [...document.querySelectorAll(".tbcore-chat button")].find((one) => one.innerText === name);
+    if (!found.disabled) found.click();
+}"""
+_OFF = """(name) => [...document.querySelectorAll(".tbcore-chat button")]
+    .some((one) => one.innerText === name && one.disabled)"""
 _DARK = "window.jupyterapp.commands.execute('apputils:change-theme', {theme: 'JupyterLab Dark'})"
 
 
@@ -86,7 +94,7 @@ def voila(server: str, _folder: Path) -> Iterator[Front]:
 
         def load(page: Any, number: int) -> None:
             page.goto(site.address + ("?theme=dark" if number else ""), wait_until="commit")
-            page.get_by_role("button", name="Send").wait_for()
+            page.get_by_role("button", name="Send").wait_for(timeout=START_MS)
 
         yield Front("voila", load)
 
@@ -97,45 +105,55 @@ def lab(server: str, folder: Path) -> Iterator[Front]:
     for number in range(2):  # windows on one notebook would share its kernel
         notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(_CELL)], metadata={"kernelspec": kernel})
         nbformat.write(notebook, folder / f"chat{number}.ipynb")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     environment = {**os.environ, "PYTHONPATH": str(project_root()), SERVER_VARIABLE: server}
     environment["JUPYTER_CONFIG_DIR"] = str(folder / "config")
 
     def load(page: Any, number: int) -> None:
         page.goto(f"http://127.0.0.1:{port}/doc/tree/chat{number}.ipynb?reset", wait_until="commit")
-        page.wait_for_function(_IDLE)
+        page.wait_for_function(_IDLE, timeout=START_MS)
         if number:
             page.evaluate(_DARK)
         page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
-        page.get_by_role("button", name="Send").wait_for()
+        page.get_by_role("button", name="Send").wait_for(timeout=START_MS)
 
-    command = [sys.executable, "-m", "jupyterlab", f"--port={port}", *_LAB, *_QUIET]
-    serving = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL)
-    try:
-        wait_for(port, serving)
+    command = [sys.executable, "-m", "jupyterlab", *_LAB, *_QUIET]
+    with ExitStack() as stack:
+
+        def start(at: int) -> subprocess.Popen[str]:
+            made = subprocess.Popen(
+                [*command, f"--port={at}"], cwd=folder, env=environment, stdout=subprocess.DEVNULL, text=True
+            )
+            stack.callback(stop, made, grace_s=10)
+            return made
+
+        port, _ = listening(start)
         yield Front("lab", load)
-    finally:
-        serving.terminate()
-        serving.wait(60)
-
-
-def wait_for(port: int, serving: subprocess.Popen[bytes]) -> None:
-    started = time.monotonic()
-    while time.monotonic() - started < PATIENCE_MS / 1000:
-        assert serving.poll() is None, "the front end ended at once"
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=1):
-                return
-        except OSError:
-            time.sleep(0.2)
-    raise AssertionError(f"nothing answers at port {port}")
 
 
 def say(page: Any, words: str) -> None:
     page.get_by_placeholder("Write here, then press Send").fill(words)
     page.get_by_role("button", name="Send").click()
+
+
+def typed(page: Any, words: str) -> None:
+    """Key after key, as a hand does."""
+    page.get_by_placeholder("Write here, then press Send").focus()
+    page.keyboard.type(words)
+
+
+def tab_to(page: Any, name: str, *, most: int = 40) -> None:
+    """Press the tabulator until the focus is on the button of that name.
+
+    Raises:
+        AssertionError: it is not reached; all that was passed is told.
+    """
+    passed: list[str] = []
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        passed.append(page.evaluate("document.activeElement.innerText || document.activeElement.tagName"))
+        if passed[-1] == name:
+            return
+    raise AssertionError(f"{name!r} is not reached by keys, only {passed}")
 
 
 def answered(page: Any, replies: int) -> None:
@@ -145,11 +163,12 @@ def answered(page: Any, replies: int) -> None:
 
 
 def begin_anew(page: Any) -> None:
-    """The chat as it is at first."""
+    """The chat as it is at first, whatever the test before left behind."""
+    page.evaluate(_PRESS, "Stop")
+    page.wait_for_function(_SENDABLE)
     for name in ("Reset conversation", "Clear message"):
-        button = page.get_by_role("button", name=name)
-        if button.is_enabled():
-            button.click()
+        page.evaluate(_PRESS, name)
+        page.wait_for_function(_OFF, arg=name)
     page.get_by_text("Nothing has been said yet.").wait_for()
     page.wait_for_function("() => !document.querySelector('.tbcore-chat article')")
 

@@ -8,8 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tbcore.demo.animation import Film
+from tbcore.demo.animation import Film, Talk, rehearse
+from tbcore.demo.engine import ScriptedEngine
+from tbcore.demo.postcards import palette
+from tbcore.demo.transcript import Drawing
 from tbcore.errors import InputError
+from tbcore.world.captions import parse_caption
+from tbcore.world.render import render
+from tbcore.world.scenes import Scene
 
 
 def shade(value: int, *, noisy: bool = False) -> Image.Image:
@@ -56,3 +62,27 @@ def test_a_film_that_is_too_large_is_made_smaller_or_refused(tmp_path):
     assert film.save(tmp_path / "small.webp", most_bytes=whole - 1) < whole
     with pytest.raises(InputError, match="do not fit into 100 bytes"):
         film.save(tmp_path / "none.webp", most_bytes=100)
+
+
+def test_the_first_talk_that_goes_well_is_chosen():
+    cards, wishes = palette(3), ("a tiger on a sandy beach", "a pig in a green meadow")
+    told = list(cards)
+    beach, meadow = (render(scene) for wish in wishes if isinstance(scene := parse_caption(wish), Scene))
+    engine = ScriptedEngine(
+        "a key in a green meadow",  # of the first card it forgets a thing
+        told[1],
+        ["Here it is:", Drawing(wishes[0], meadow)],  # drawn otherwise than wished
+        [Drawing(wishes[1], meadow)],
+    )
+    assert rehearse(engine, cards, wishes) == Talk(1, wishes[1], told[1], tried=3)
+    last = engine.asked[-1][0]
+    assert [turn.text for turn in last.turns] == ["What do you see?", told[1], "Please draw a pig in a green meadow."]
+    assert rehearse(ScriptedEngine(told[0], [Drawing(wishes[0], beach)]), cards, wishes).tried == 1
+
+
+def test_no_talk_that_goes_badly_is_chosen():
+    cards = palette(2)
+    with pytest.raises(InputError, match=r"of 2 talks none went well\. Train longer"):
+        rehearse(ScriptedEngine(), cards, ["a pig in a green meadow"])
+    with pytest.raises(InputError, match="'a red boat' is no caption of a postcard"):
+        rehearse(ScriptedEngine(), cards, ["a red boat"])

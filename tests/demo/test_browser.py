@@ -14,7 +14,7 @@ from tbcore.demo.pictures import to_png
 from tbcore.demo.serving.command import running
 from tests.demo import browsing
 from tests.demo.attacks import ATTACKS
-from tests.demo.browsing import answered, begin_anew, noise, say, transfer
+from tests.demo.browsing import answered, begin_anew, noise, say, tab_to, transfer, typed
 from tests.demo.pages import card
 
 pytestmark = [
@@ -31,7 +31,11 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=str(browsing.CHROMIUM), args=["--no-sandbox"])
+        opened = play.chromium.launch(
+            executable_path=str(browsing.CHROMIUM),
+            args=["--no-sandbox", "--disable-dev-shm-usage"],
+            timeout=browsing.START_MS,
+        )
         yield opened
         opened.close()
 
@@ -114,6 +118,8 @@ def test_two_windows_do_not_mix(page, dark):
     say(dark, "second window")
     page.get_by_text("hear: first window").wait_for()
     dark.get_by_text("hear: second window").wait_for()
+    answered(page, 1)
+    answered(dark, 1)
     assert page.get_by_text("second window").count() == 0
     assert dark.get_by_text("first window").count() == 0
 
@@ -127,6 +133,7 @@ def test_stop_keeps_what_was_said(page):
     assert page.get_by_text("word599").count() == 0
     say(page, "and now?")
     page.get_by_text("hear: and now?").wait_for()
+    answered(page, 2)
 
 
 def test_no_script_from_outside_runs(page):
@@ -152,21 +159,41 @@ def test_no_script_from_outside_runs(page):
 def test_the_keyboard_is_enough_and_the_focus_is_seen(page):
     page.get_by_placeholder("Write here, then press Send").focus()
     page.keyboard.type("only keys")
-    page.keyboard.press("Tab")
-    assert page.evaluate("document.activeElement.innerText") == "Send"
+    tab_to(page, "Send")
     outlined = "getComputedStyle(document.activeElement)"
     assert page.evaluate(f"{outlined}.outlineStyle !== 'none' || {outlined}.boxShadow !== 'none'")
     page.keyboard.press("Enter")
     page.get_by_text("hear: only keys").wait_for()
     answered(page, 1)
-    for _ in range(12):
-        page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.innerText") == "Show: Make a postcard":
-            break
+    # Send was off while the answer came: the focus is there again, not at the top of the page.
+    page.wait_for_function("document.activeElement.innerText === 'Send'")
+    tab_to(page, "Show: Make a postcard")
     page.keyboard.press("Enter")
     page.get_by_label("Backdrop").wait_for()
     page.keyboard.press("Enter")
     page.get_by_label("Backdrop").wait_for(state="hidden")
+
+
+def test_all_that_was_typed_is_sent_however_slow_the_kernel_is(page):
+    """Nothing waits between the last letter and the click."""
+    for number in range(1, 4):
+        words = f"message {number} of a reader who types faster than any kernel listens"
+        typed(page, words)
+        page.get_by_role("button", name="Send").click()
+        page.locator("article").nth(2 * number - 2).get_by_text(words, exact=True).wait_for()
+        answered(page, number)
+        page.wait_for_function("!document.querySelector('.tbcore-chat textarea').value")
+
+
+def test_what_was_written_before_a_picture_stands_before_it(page):
+    typed(page, "first")
+    transfer(page, "paste", "pasted.png", to_png(card(9)))
+    page.get_by_alt_text("a picture you are about to send").wait_for()
+    page.wait_for_function("!document.querySelector('.tbcore-chat textarea').value")
+    say(page, "then")
+    answered(page, 1)
+    shown = page.locator("article").first.locator("p, img").evaluate_all("(all) => all.map((one) => one.innerText)")
+    assert shown == ["first", "", "then"]
 
 
 @pytest.mark.parametrize("number", [0, 1], ids=["light and wide", "dark and narrow"])
@@ -204,6 +231,7 @@ def test_after_reloading_the_chat_begins_anew(front):
     assert page.get_by_text("hear: before").count() == 0
     say(page, "afterwards")
     page.get_by_text("I see 0 and hear: afterwards").wait_for()
+    answered(page, 1)
 
 
 def test_the_page_asks_no_other_computer(front):

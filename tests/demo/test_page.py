@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 
 import nbformat
@@ -17,6 +16,7 @@ from tbcore.course.places import project_root
 from tbcore.demo import page
 from tbcore.demo.client import SERVER_VARIABLE
 from tbcore.demo.engine import ScriptedEngine
+from tbcore.demo.programs import listening, stop
 from tbcore.demo.serving.command import running
 from tbcore.errors import InputError
 from tbcore.store import read_json
@@ -67,8 +67,39 @@ def test_a_server_that_cannot_start_is_said(monkeypatch, capfd):
     assert "a token is needed" in capfd.readouterr().err
 
 
+def test_a_program_starts_at_another_port_if_the_first_is_lost():
+    ports: list[int] = []
+
+    def start(port: int) -> subprocess.Popen[str]:
+        ports.append(port)
+        listen = f"import socket; s = socket.create_server(('127.0.0.1', {port})); s.accept(); s.accept()"
+        return subprocess.Popen([sys.executable, "-c", listen if len(ports) > 1 else "raise SystemExit(1)"], text=True)
+
+    port, program = listening(start)
+    try:
+        assert (port, len(ports), program.poll()) == (ports[1], 2, None)
+    finally:
+        stop(program)
+    with pytest.raises(InputError, match=f"Is port {port} taken"):
+        listening(lambda at: subprocess.Popen([sys.executable, "-c", "raise SystemExit(1)"], text=True), port)
+
+
+def test_what_a_program_left_behind_ends_with_it():
+    """One that does not listen to being asked is ended, and so is its child."""
+    child = "import time; print('child', flush=True); time.sleep(600)"
+    deaf = "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+    deaf += f"subprocess.Popen([sys.executable, '-c', {child!r}]); time.sleep(600)"
+    program = subprocess.Popen([sys.executable, "-c", deaf], stdout=subprocess.PIPE, text=True)
+    assert program.stdout.readline() == "child\n"
+    behind = psutil.Process(program.pid).children()
+    stop(program, grace_s=0.1, kernels_s=0.1)
+    assert program.returncode == -signal.SIGKILL
+    assert len(behind) == 1
+    assert psutil.wait_procs(behind, timeout=60)[1] == []
+
+
 @pytest.mark.browser
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_launcher_starts_both_and_stops_both():
     command = [sys.executable, "-m", "tbcore.demo.page", "--tiny", "--port", "0", "--no-browser"]
     launched = subprocess.Popen(command, cwd=project_root(), stdout=subprocess.PIPE, text=True)
@@ -77,17 +108,15 @@ def test_the_launcher_starts_both_and_stops_both():
         address, server = words[4], words[7].rstrip(").")
         with urllib.request.urlopen(server + "/models", timeout=60) as got:
             assert json.load(got)["data"][0]["id"] == "mim-tiny"
-        with urllib.request.urlopen(address, timeout=200) as got:
-            assert b"Talk to the model you trained" in got.read()
+        with urllib.request.urlopen(address, timeout=300) as got:
+            page_seen = got.read()
+        assert b"Talk to the model you trained" in page_seen
+        with urllib.request.urlopen(address + "voila/files/figures/hook_07.png", timeout=60) as got:
+            assert got.read(4) == b"\x89PNG"
         behind = psutil.Process(launched.pid).children(recursive=True)
         assert len(behind) >= 2
         launched.send_signal(signal.SIGINT)
-        assert launched.wait(60) == 0
-        started = time.monotonic()
-        while any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in behind):
-            assert time.monotonic() - started < 30, "something is left behind"
-            time.sleep(0.2)
+        assert launched.wait(120) == 0
+        assert psutil.wait_procs(behind, timeout=120)[1] == []
     finally:
-        launched.terminate()
-        launched.wait(60)
-        launched.stdout.close()
+        stop(launched)

@@ -120,6 +120,17 @@ def test_an_empty_message_is_refused_in_words():
     assert "message: it is empty" in view.status.value
 
 
+def test_a_click_cannot_overtake_what_is_written_and_send_comes_back_last():
+    view, seen = view_of("nice"), []
+    assert not view.message.continuous_update
+    assert not view.rewrite.continuous_update
+    for one in (view.send, view.stop, view.undo, view.reset, view.again, view.look, view.upload, view.branch):
+        one.observe(lambda change: seen.append((change["owner"].description, change["new"])), names="disabled")
+    say(view, "hello")
+    assert seen[-1] == ("Send", False)
+    assert ("Stop", True) in seen
+
+
 def test_while_the_assistant_writes_nothing_can_be_sent():
     seen = []
 

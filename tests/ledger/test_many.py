@@ -3,52 +3,27 @@
 from __future__ import annotations
 
 import sqlite3
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tbcore.chat.endpoint import AsyncOpenAICompatible
-from tbcore.chat.messages import CallError, Message, Params
+from tbcore.chat.messages import CallError, Message, Params, Reply
 from tbcore.errors import BudgetError
 from tbcore.ledger.budget import Budget, worst_case
 from tbcore.ledger.caller import Answer, Call
-from tbcore.ledger.journal import Journal, call_key
+from tbcore.ledger.journal import Journal
 from tbcore.ledger.many import ManyCaller
 from tbcore.ledger.pace import CircuitOpenError, PaceRules
 from tbcore.ledger.report import dead_letters, standing, write_dead_letters
 from tbcore.store import read_jsonl
-from tests.serving.teacher import Act, Plan, Teacher, always, busy, serving
+from tests.ledger.calling import HOW, RULES, calls, on, setting
+from tests.serving.teacher import Act, busy, serving
 
 KEY = "sk-marker-never-to-be-seen"
-RULES = PaceRules(most=8, first_pause_s=0.005, slow=1000.0)
-HOW = Params(max_tokens=20)
-
-
-def calls(n: int) -> list[Call]:
-    return [Call([Message.of("user", f"q{k}")], HOW, k) for k in range(n)]
-
-
-def on(**acts: list[Act]) -> Plan:
-    """Act k for the k-th time a question is asked; then answer."""
-
-    def plan(body: dict[str, Any], seen: int) -> Act:
-        wanted = acts.get(body["messages"][-1]["content"], [])
-        return wanted[seen] if seen < len(wanted) else Act()
-
-    return plan
-
-
-@contextmanager
-def setting(
-    tmp_path: Path, plan: Plan = always, *, budget: Budget | None = None, timeout_s: float = 20, **how: Any
-) -> Iterator[tuple[Teacher, ManyCaller, Journal]]:
-    with serving(plan) as teacher, Journal(tmp_path / "l.sqlite", budget) as journal:
-        client = AsyncOpenAICompatible("tiny", base_url=teacher.url, timeout_s=timeout_s)
-        yield teacher, ManyCaller(client, journal, **{"rules": RULES, **how}), journal
 
 
 def states(journal: Journal, answer: Answer) -> list[str]:
@@ -56,7 +31,7 @@ def states(journal: Journal, answer: Answer) -> list[str]:
 
 
 def test_answers_come_in_the_order_of_the_calls_and_a_second_run_pays_nothing(tmp_path: Path) -> None:
-    slow_first = on(q0=[Act(delay_s=0.15)])
+    slow_first = on(q0=[Act(until=lambda: len(teacher.billed) >= 12)])
     with setting(tmp_path, slow_first) as (teacher, caller, journal):
         first = list(caller.answers(calls(20)))
         again = list(caller.answers(calls(20)))
@@ -89,18 +64,43 @@ def test_busy_teachers_are_obeyed_and_use_up_no_tries(tmp_path: Path) -> None:
         (Act(kind="status", status=504), "ambiguous"),
         (Act(kind="hang_up"), "ambiguous"),
         (Act(kind="cut"), "ambiguous"),
-        (Act(delay_s=3.0), "ambiguous"),
         (Act(kind="page"), "unreadable"),
         (Act(kind="misshapen"), "unreadable"),
     ],
 )
 def test_failures_are_written_down_and_tried_again(tmp_path: Path, act: Act, problem: str) -> None:
-    with setting(tmp_path, on(q1=[act]), timeout_s=1.0) as (_, caller, journal):
+    with setting(tmp_path, on(q1=[act])) as (_, caller, journal):
         found = list(caller.answers(calls(3)))
         assert [one.reply is not None for one in found] == [True] * 3
         assert states(journal, found[1]) == [problem, "done"]
         assert journal.counts()["ambiguous"] == (problem == "ambiguous")
         assert standing(journal).ambiguous.calls == (problem == "ambiguous")
+
+
+class Hasty(AsyncOpenAICompatible):
+    """Gives up soon on the first answer to q1, and waits patiently for all others."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__("tiny", base_url=url)
+        soon: Any = httpx.Timeout(60, read=0.05)
+        self.hasty = AsyncOpenAICompatible("tiny", base_url=url, timeout_s=soon)
+
+    async def complete(self, messages: Sequence[Message], params: Params, *, attempt: str = "") -> Reply:
+        if messages[0].text == "q1" and attempt.endswith("-0"):
+            return await self.hasty.complete(messages, params, attempt=attempt)
+        return await super().complete(messages, params, attempt=attempt)
+
+    async def aclose(self) -> None:
+        await self.hasty.aclose()
+        await super().aclose()
+
+
+def test_an_answer_that_is_not_waited_for_may_have_been_billed(tmp_path: Path) -> None:
+    with serving(on(q1=[Act(until=lambda: False)])) as teacher, Journal(tmp_path / "l.sqlite") as journal:
+        found = list(ManyCaller(Hasty(teacher.url), journal, rules=RULES).answers(calls(3)))
+        assert [one.reply is not None for one in found] == [True] * 3
+        assert states(journal, found[1]) == ["ambiguous", "done"]
+        assert standing(journal).ambiguous.calls == journal.counts()["ambiguous"] == 1
 
 
 def test_slow_and_doubled_bodies_are_read_once(tmp_path: Path) -> None:
@@ -209,75 +209,19 @@ def test_no_cap_is_passed_at_any_number_of_calls_at_once(tmp_path: Path, at_once
 
 
 def test_an_early_end_waits_for_calls_under_way(tmp_path: Path) -> None:
-    with setting(tmp_path, lambda body, seen: Act(delay_s=0.05)) as (teacher, caller, journal):
-        answers = caller.answers(calls(50))
+    begun: list[int] = []
+
+    def asked() -> Iterator[Call]:
+        for call in calls(500):
+            begun.append(call.draw)
+            yield call
+
+    with setting(tmp_path) as (teacher, caller, journal):
+        answers = caller.answers(asked())
         next(answers)
         answers.close()
         assert journal.counts()["sent"] == 0
-        assert journal.counts()["done"] == len(teacher.billed) < 50
-
-
-class Sent(Journal):
-    """Counts the calls that are marked as sent and not yet settled, and waits for the disk as a slow one would."""
-
-    now = most = 0
-
-    def mark_sent(self, key: str, number: int) -> None:
-        super().mark_sent(key, number)
-        self.now += 1
-        self.most = max(self.most, self.now)
-
-    def settle(self, key: str, number: int, reply: Any) -> None:
-        super().settle(key, number, reply)
-        self.now -= 1
-
-    def commit(self) -> None:
-        time.sleep(0.01)
-        super().commit()
-
-
-def test_the_next_few_calls_wait_for_the_disk_while_others_are_on_the_network(tmp_path: Path) -> None:
-    plan: Plan = lambda body, seen: Act(delay_s=0.1)  # noqa: E731
-    with serving(plan) as teacher, Sent(tmp_path / "l.sqlite") as journal:
-        client = AsyncOpenAICompatible("tiny", base_url=teacher.url)
-        found = list(ManyCaller(client, journal, rules=PaceRules(most=16, slow=1000.0)).answers(calls(96)))
-        assert [one.number for one in found] == list(range(96))
-        assert teacher.peak == 16  # as many on the network as allowed, and never more
-        assert journal.most > 16  # some were ready before there was room for them
-        counts = journal.counts()
-        assert counts.pop("done") == 96
-        assert not any(counts.values())
-
-
-def test_a_call_that_was_ready_when_the_run_ended_cost_nothing(tmp_path: Path) -> None:
-    plan: Plan = lambda body, seen: Act(delay_s=0.3)  # noqa: E731
-    with serving(plan) as teacher, Journal(tmp_path / "l.sqlite") as journal:
-        client = AsyncOpenAICompatible("tiny", base_url=teacher.url)
-        asked = calls(60)
-        answers = ManyCaller(client, journal, rules=PaceRules(most=16, slow=1000.0)).answers(iter(asked))
-        next(answers)
-        answers.close()
-        tries = [one for call in asked for one in journal.attempts(call_key(client.name, call.messages, HOW)[0])]
-        waited = [one for one in tries if one.problem == "not_sent"]
-        assert journal.counts()["sent"] == journal.counts()["ambiguous"] == 0
-        assert {one.state for one in waited} == {"failed"}
-        assert len(tries) - len(waited) == journal.counts()["done"] == len(teacher.billed)
-        assert waited
-
-
-def test_many_changes_share_a_sync_of_the_disk(tmp_path: Path) -> None:
-    with serving() as teacher, Counting(tmp_path / "l.sqlite") as journal:
-        client = AsyncOpenAICompatible("tiny", base_url=teacher.url)
-        list(ManyCaller(client, journal, rules=PaceRules(most=32, slow=1000.0)).answers(calls(96)))
-        assert journal.commits < 96  # 192 changes
-
-
-class Counting(Journal):
-    commits = 0
-
-    def commit(self) -> None:
-        self.commits += 1
-        super().commit()
+        assert journal.counts()["done"] == len(teacher.billed) <= len(begun) < 500
 
 
 def test_a_full_disk_stops_everything_and_the_file_stays_good(tmp_path: Path) -> None:

@@ -155,7 +155,7 @@ def test_four_processes_have_the_losses_of_one(settings, shards, sharded):
 
 def test_parts_are_named(tmp_path):
     assert Launch(stage="1", data=tmp_path, out=tmp_path, epochs=2.5).budget(100).steps == 4
-    for wrong in ("huge", "tower=a", "tower=a,language=", "tower=a,language=b,painter=c"):
+    for wrong in ("huge", "", "tower=a,language=b"):
         with pytest.raises(InputError, match="must be 'tiny', 'laptop', a set of the catalogue"):
             build_parts(wrong)
     (tmp_path / "mim.json").write_text('{"config": {}, "notes": {}}')

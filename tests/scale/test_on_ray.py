@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tbcore.data.embed import HashingEncoder
-from tbcore.errors import InputError, MissingExtraError
+from tbcore.errors import InputError, MissingExtraError, TbcoreError
 from tbcore.scale.assign import assign_table
 from tbcore.scale.embedding import EmbedStage
 from tbcore.scale.runner import run_stage
@@ -35,11 +35,14 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def ray() -> Iterator[Any]:
-    # Ray's own programs have some seconds to start, or Ray gives up: that is no finding about this project.
-    waiting = os.getloadavg()[0] / (os.cpu_count() or 1)
-    if waiting > 4:
-        pytest.skip(f"this computer is too busy to start Ray: {waiting:.0f} programs want each processor")
-    with ray_session(2) as module:
+    with ExitStack() as stack:
+        try:
+            module = stack.enter_context(ray_session(2))
+        except TbcoreError as error:
+            # Ray's own programs have some seconds to start, or Ray gives up: that is no finding about this project.
+            if "did not start" not in str(error):
+                raise
+            pytest.skip(str(error))
         yield module
 
 
@@ -71,7 +74,14 @@ def test_embedding_and_assigning_on_ray_give_the_tables_of_this_program(ray: Any
 
 
 def test_killed_workers_lose_nothing_and_nothing_is_paid_twice(ray: Any, tmp_path: Path) -> None:
-    found = killing.trials(tmp_path, n=1, kills=3, rows=60, shards=4, workers=2, pause_s=0.5, latency_s=0.2)
+    found: dict[str, Any] = {"kills": 0}
+    for number in range(20):  # a trial may be over before anybody is killed
+        (tmp_path / str(number)).mkdir()
+        found = killing.trials(
+            tmp_path / str(number), n=1, kills=3, rows=60, shards=4, workers=2, pause_s=0.5, latency_s=0.2
+        )
+        if found["kills"]:
+            break
     assert found["kills"] >= 1
     assert (found["rows_lost"], found["replies_lost"], found["paid_twice"]) == (0, 0, 0)
     assert found["identical"] == found["trials"] == 1

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tbcore.errors import InputError, MissingFileError
+from tbcore.scale import shards as module
 from tbcore.scale.shards import ShardWriter, merge_shards, shard_name, shard_of, split_rows
 from tbcore.store import read_jsonl, write_jsonl
 
@@ -86,3 +87,22 @@ def test_a_writer_that_is_not_closed_leaves_no_shard(tmp_path: Path) -> None:
     again.close()
     assert json.loads((tmp_path / "00000" / "rejections.jsonl").read_text())["place"] == 3
     assert again.codes == {"too_short": 1}
+
+
+KEYS = st.sampled_from(["id", "other", 'x"id', "id\\", "\\"])
+VALUES = st.one_of(st.text(max_size=6), st.integers(), st.none(), st.sampled_from(['"id": "a"', "{", '\\"id":', "}"]))
+ROWS = st.dictionaries(KEYS, st.one_of(VALUES, st.dictionaries(KEYS, VALUES, max_size=2)), max_size=4)
+
+
+@given(ROWS, st.booleans(), st.sampled_from([(", ", ": "), (",", ":"), (" , ", " : ")]))
+def test_the_quick_look_for_a_field_finds_what_a_parser_finds(row, ascii_only, separators) -> None:
+    line = json.dumps(row, ensure_ascii=ascii_only, separators=separators).encode("utf-8", "surrogatepass")
+    found = module._quick(line, "id")
+    assert found is None or found == str(row["id"])
+
+
+def test_the_quick_look_is_taken_for_what_this_package_writes(tmp_path: Path) -> None:
+    write_jsonl(tmp_path / "rows.jsonl", [{"n": 1, "id": 'Käse "7" {x}', "more": {"x": 1}}])
+    (line,) = (tmp_path / "rows.jsonl").read_bytes().splitlines()
+    assert module._quick(line, "id") == 'Käse "7" {x}'
+    assert module._quick(line[:-2], "id") is None  # a torn line is left to the parser, which says so

@@ -34,6 +34,7 @@ class Act:
         refusal: said instead of the text.
         status, retry_after: of the kind status.
         delay_s: seconds before anything is sent.
+        until: nothing is sent before this is true, or a minute has passed.
         usage: whether the tokens are told.
     """
 
@@ -44,6 +45,7 @@ class Act:
     status: int = 200
     retry_after: str | None = None
     delay_s: float = 0.0
+    until: Callable[[], bool] | None = None
     usage: bool = True
 
 
@@ -136,6 +138,8 @@ class Teacher:
         try:
             if self.latency_s or act.delay_s:
                 await asyncio.sleep(self.latency_s + act.delay_s)
+            if act.until is not None:
+                await _become(act.until)
             return await self._act(act, body, headers, writer)
         finally:
             self.inside -= 1
@@ -167,6 +171,13 @@ class Teacher:
             _send(writer, answer)
             return False
         return True
+
+
+async def _become(true: Callable[[], bool]) -> None:
+    """Wait until it is true; after a minute the test shall fail on what it asserts, not hang."""
+    ends = asyncio.get_running_loop().time() + 60
+    while not true() and asyncio.get_running_loop().time() < ends:
+        await asyncio.sleep(0.001)
 
 
 def _head(status: int, size: int, headers: dict[str, str]) -> bytes:

@@ -252,7 +252,7 @@ def test_two_dialogues_are_learned_by_heart(pictures):
     source = dialogue_source("two", pairs, processor=processor, bank=bank)
     stage = Stage(name="all", learns={"connector.*": 3e-3, "language.*": 3e-3}, columns=120, row=120)
     corpus = Corpus([source], bank, stage)
-    for step in train(Training(model, stage, Budget(steps=250)), corpus.batch):
+    for step in train(Training(model, stage, Budget(steps=120)), corpus.batch):
         last = step.loss
     assert last < 0.1
     prompts = [Prompt((d.turns[0],), (p[0],)) for d, p in pairs]

@@ -61,7 +61,11 @@ def check_04_2(is_changed: Any) -> None:
 def check_04_3(only_by: Any) -> None:
     """How many replies each rule rejects alone."""
     given = [["no_image"], ["invalid_turns", "too_short"], [], ["no_image"], ["too_short"]]
-    got = {rule: count for rule, count in dict(only_by(given)).items() if count}
+    answer = only_by(given)
+    try:
+        got = {rule: count for rule, count in dict(answer).items() if count}
+    except (TypeError, ValueError) as error:
+        raise Hint(f"return a dictionary, rule -> number of replies; got one {type(answer).__name__}") from error
     if got == {"no_image": 2, "invalid_turns": 1, "too_short": 2}:
         raise Hint("that counts every objection; count a reply only if exactly one rule objects")
     if got == {"no_image": 2, "invalid_turns": 1, "too_short": 1}:
@@ -70,7 +74,9 @@ def check_04_3(only_by: Any) -> None:
         raise Hint(f"no_image is alone twice, too_short once; got {got}")
 
 
-_FINE = "Human: <img0> a red kite </img0> Ours?\nAssistant: Yes: *really*.\nHuman: Sure?\nAssistant: A kite is a kite."
+_FINE = (
+    "Human: <img0> a red kite </img0> Ours?\nAssistant: Yes: **really**.\nHuman: Sure?\nAssistant: A kite is a kite."
+)
 _LAYOUTS = {
     "bold, the colon inside": _FINE.replace("Human:", "**Human:**").replace("Assistant:", "**Assistant:**"),
     "bold, the colon outside": _FINE.replace("Human:", "**Human**:").replace("Assistant:", "**Assistant**:"),
@@ -90,5 +96,5 @@ def check_04_4(repair: Any) -> None:
         if judgement.objection is not None:
             raise Hint(f"{layout}: still rejected by {judgement.objection.rule} ({judgement.objection.detail})")
         said = [turn.text.strip() for turn in judgement.dialogue.turns] if judgement.dialogue else []
-        if said != ["Ours?", "Yes: *really*.", "Sure?", "A kite is a kite."]:
+        if said != ["Ours?", "Yes: **really**.", "Sure?", "A kite is a kite."]:
             raise Hint(f"{layout}: it passes now, but what is said has changed: {said}")

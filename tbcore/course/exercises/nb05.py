@@ -40,11 +40,24 @@ def check_05_2(targets_of: Any) -> None:
     ids = [11, 12, 21, 9, 9, 22, 23, 9, 9, 24]
     said = [False, False, True, False, False, True, True, False, False, True]
     wanted = [_NOTHING, 21, 50, _NOTHING, 22, 23, 50, _NOTHING, 24, _NOTHING]
-    found = [int(value) for value in targets_of(list(ids), list(said), {3, 7}, 50)]
+    answer = list(targets_of(list(ids), list(said), {3, 7}, 50))
+    if None in answer:
+        raise Hint(f"'nothing' is written as the number {_NOTHING}, one for every column that learns nothing; got None")
+    found = [int(value) for value in answer]
     if len(found) != len(ids):
         raise Hint(f"one target per column: {len(ids)} columns, but {len(found)} targets came back")
     if 9 in found:
         raise Hint("some column learns to predict <image>; slots are filled with vectors, nobody says them")
+    if found[2] == found[3] == 50:
+        raise Hint("several columns learn <start> for one picture; only the one before its first slot does")
+    if found[1] == 21 and found[3] == 50:
+        raise Hint(
+            "<start> stands on the picture's first slot; the column before it has to decide that a picture comes"
+        )
+    if found[1] == _NOTHING and found[5] == 23:
+        raise Hint(
+            "a column is left out because it is not the assistant's own; ask what stands next, not what stands here"
+        )
     if found == [word if own else _NOTHING for word, own in zip(ids, said, strict=True)] or found[3] == 50:
         raise Hint("the targets stand one column too far right; column j predicts what stands in column j + 1")
     if 50 not in found:

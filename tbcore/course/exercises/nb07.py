@@ -32,6 +32,8 @@ _TALK: dict[str, Any] = {
 def check_07_1(drawn_captions: Any) -> None:
     """The captions behind the assistant's drawings, in reading order."""
     got = list(drawn_captions(_TALK))
+    if not all(isinstance(one, str) for one in got):
+        raise Hint(f"captions are texts; a mark is an index into row['pictures'], where the caption stands; got {got}")
     if got == ["", "a cat", "a house", ""]:
         raise Hint("the user's pictures are among them; nobody drew those, so their captions are empty")
     if got == ["a cat"]:

@@ -38,9 +38,12 @@ WRONG = [
     ("04.2", lambda t, c, distance, threshold=0.1: distance(t, c) > 0.1 * len(t), "threshold that is passed in"),
     ("04.3", lambda lists: Counter(rule for rules in lists for rule in rules), "counts every objection"),
     ("04.3", lambda lists: Counter(rules[0] for rules in lists if rules), "that is the funnel"),
+    ("04.3", lambda lists: {rules[0] for rules in lists if len(rules) == 1}, "return a dictionary.*got one set"),
+    ("04.3", lambda lists: 3, "return a dictionary.*got one int"),
     ("04.3", lambda lists: {}, "alone twice, too_short once"),
     ("04.4", lambda reply: reply, "bold, the colon inside: still rejected by invalid_turns"),
     ("04.4", lambda reply: reply.replace("*", ""), "must stay as it is"),
+    ("04.4", lambda reply: reply.replace("**", ""), "must stay as it is"),
     ("04.4", lambda reply: reply.replace("**Human:**", "Human:").replace("**Assistant:**", "Assistant:"), "outside"),
     ("04.4", lambda reply: re.sub(r"\*\*(\w+)(:\*\*|\*\*:)", r"\1: oh", reply), "what is said has changed"),
 ]

@@ -38,6 +38,25 @@ def right_targets(ids, said, first_slots, start_id):
     return [targets.get(k, NOTHING) for k in range(len(ids))]
 
 
+def start_on_the_slot(ids, said, first_slots, start_id):
+    found = without_start(ids, said, first_slots, start_id)
+    return [start_id if k in first_slots else value for k, value in enumerate(found)]
+
+
+def start_at_every_slot(ids, said, first_slots, start_id):
+    found = without_start(ids, said, first_slots, start_id)
+    return [start_id if k + 1 < len(ids) and ids[k + 1] == 9 else value for k, value in enumerate(found)]
+
+
+def only_where_it_speaks(ids, said, first_slots, start_id):
+    found = right_targets(ids, said, first_slots, start_id)
+    return [value if said[k] else NOTHING for k, value in enumerate(found)]
+
+
+def none_for_nothing(ids, said, first_slots, start_id):
+    return [None if value == NOTHING else value for value in right_targets(ids, said, first_slots, start_id)]
+
+
 WRONG = {
     "05.1": [
         (lambda n, rank, shapes: n * sum(rank * a * b for a, b in shapes), "two thin matrices"),
@@ -54,6 +73,10 @@ WRONG = {
         (learns_the_user, "user's own words"),
         (forgets_the_last_slot, "column 4 should have target 22, got -100"),
         (lambda ids, *rest: [NOTHING], "one target per column"),
+        (start_on_the_slot, "on the picture's first slot"),
+        (start_at_every_slot, "several columns learn <start>"),
+        (only_where_it_speaks, "what stands next, not what stands here"),
+        (none_for_nothing, "written as the number -100"),
     ],
     "05.3": [
         (14, "list of whole numbers"),

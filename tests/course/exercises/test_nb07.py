@@ -35,6 +35,8 @@ WRONG = {
     "everybody's pictures": ("07.1", lambda talk: [p["caption"] for p in talk["pictures"]], "nobody drew those"),
     "one per reply": ("07.1", lambda talk: drawn(talk)[:1], "may draw several"),
     "backwards": ("07.1", lambda talk: drawn(talk)[::-1], "their order is not"),
+    "whole parts": ("07.1", lambda talk: talk["turns"][1]["parts"], "captions are texts"),
+    "places": ("07.1", lambda talk: [1, 2], "an index into row"),
     "words": ("07.1", lambda talk: ["Here:"], "this conversation drew from"),
     "strictly less": (
         "07.2",
