@@ -551,9 +551,9 @@ checks.show(
 # ## The cheapest improvement
 #
 # The shipped painter was stuck. Hours of further training moved its exact share by a few points, and more steps by
-# none. So we stopped training and asked *where on the walk* it goes wrong. We took true postcards, mixed in noise up to
-# some level, and let the painter finish. From a half-noisy start every drawing came out right. The mistakes are all made
-# at the very beginning, where nearly everything is noise, and the plain walk carries them along to the end.
+# none. So we stopped training and asked *where on the walk* it goes wrong. We took true postcards, mixed in noise up
+# to some level, and let the painter finish. From a half-noisy start every drawing came out right. The mistakes are all
+# made at the very beginning, where nearly everything is noise, and the plain walk carries them along to the end.
 #
 # The cure needs no training at all. At each step the painter's velocity implies a guess of the finished picture. Keep
 # the guess, throw the old noise away, and mix in **fresh** noise of the next, lower level. Now each guess starts from a
@@ -576,8 +576,8 @@ apart = {name: np.array([one.distance for one in nearest_many(pictures)]) for na
 worst = [int(k) for k in np.argsort(apart["plain walk"] - apart["fresh noise"])[::-1][:6]]
 checks.show(
     figures.contact_sheet({name: pictures[worst] for name, pictures in walked.items()}, columns=6, size=1.1),
-    alt="The six captions that gained most. Above, the plain walk: soft or doubled outlines; below, fresh noise: crisp. "
-    + f"Median distance {np.median(apart['plain walk']):.0f} against {np.median(apart['fresh noise']):.0f} grey levels.",
+    alt="The six captions that gained most. Above, the plain walk: soft or doubled outlines; below, fresh noise: crisp."
+    f" Median distance {np.median(apart['plain walk']):.0f} against {np.median(apart['fresh noise']):.0f} grey levels.",
 )
 
 # %% [markdown]
