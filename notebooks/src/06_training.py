@@ -70,7 +70,7 @@ from tbcore.train.prealign import WORDS, caption_words, prealign, word_accuracy
 from tbcore.train.query_training import compare_interfaces
 from tbcore.train.stages import ALIGN, INSTRUCT, Budget
 from tbcore.world.captions import caption
-from tbcore.world.dialogues import WEIGHTS, simulate
+from tbcore.world.dialogues import simulate
 from tbcore.world.render import render_many
 from tbcore.world.scenes import sample_scene
 
@@ -476,8 +476,7 @@ def pictures_of(simulated):
 
 def conversations():
     """All sources of stage 2 with their shares."""
-    rare = {"refuse": 0.1, "ask back": 0.1}  # practised more often than they occur: who always draws is mostly right
-    walks = simulate(seed, p.n_simulated, split="train", weights={**WEIGHTS, **rare})
+    walks = simulate(seed, p.n_simulated, split="train")
     simulated = [(one.dialogue, pictures_of(one)) for one in walks]
     return (
         dialogue_source("simulated", simulated, processor=processor, bank=bank, share=0.7),
