@@ -29,7 +29,7 @@ PIP  := $(BIN)/python -m pip --disable-pip-version-check
 RUN_OPTIONS := --profile $(PROFILE) --seed $(SEED) $(if $(FORCE),--force) $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format notebooks pretrain check-zoo bench bench-data bench-demo bench-evaluation bench-model bench-scale bench-seeds book bundle chromium demo kit test-browser starter standing costs lock doctor clean
+.PHONY: help run test lint format notebooks hooks pretrain check-zoo bench bench-data bench-demo bench-evaluation bench-model bench-scale bench-seeds book bundle chromium demo kit test-browser starter standing costs lock doctor clean
 
 help:  ## list these targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -76,6 +76,9 @@ format: $(VENV)/.ready-test  ## let ruff mend and format the sources
 notebooks: $(VENV)/.ready-run  ## generate both editions of each notebook from notebooks/src
 	@$(BIN)/python -m tbcore.course.roadmap
 	@$(BIN)/python -m tbcore.course.editions
+
+hooks: $(VENV)/.ready-run  ## draw the pictures under the notebooks' titles anew, from a finished run
+	@$(BIN)/python -m tbcore.course.hooks --run-dir runs/$(PROFILE) $(ARGS)
 
 pretrain: $(VENV)/.ready-run  ## train the shipped parts again (up to 3 hours; goes on after a stop; keeps what is better)
 	@$(BIN)/python -m tbcore.train.pretrain_tower --seed $(SEED)

@@ -6,6 +6,12 @@
 # decides to draw. In between lies less training than you may think, because almost nothing has to be learned.
 # And at one moment, before the language model has been trained *at all*, it begins to see. We will stop there
 # and look.
+#
+# ![A postcard that training never saw, and beside it four answers of the same model: before any training, after step 0,
+# after stage 1 and after stage 2. The first has nothing to do with the picture; the last names the things and the
+# place.](figures/hook_06.png)
+#
+# *Four moments of one model, from a run like yours. Which step taught it most?*
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->

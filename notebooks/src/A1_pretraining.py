@@ -5,6 +5,11 @@
 # through one small painter. Both ship as finished files, and finished files look like magic. They are not. In
 # this appendix you make a painter of your own, on a smaller world, while you watch: at first it draws fog, then
 # blobs, then an owl. And before you believe a single score you examine the examiner.
+#
+# ![Seven moments of one drawing by the shipped painter, from pure noise over a blurred shape to a crisp owl under the
+# moon.](figures/hook_A1.png)
+#
+# *One caption, sixteen steps. At which of them was it decided that there would be an owl?*
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->

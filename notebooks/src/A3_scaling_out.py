@@ -5,6 +5,11 @@
 # a cluster, and the second version has other bugs than the first. You will not. In this appendix
 # the functions of notebooks 01 to 04 run on two workers, then you kill one of them, and the file that comes out has
 # the *same bytes* as before. At the end you hold a plan with hours and money in it, and every number names its source.
+#
+# ![Twelve records are cut into four shards by a hash and given to two workers; one worker is crossed out, and still one
+# file comes out in the old order, with the same bytes.](figures/hook_A3.png)
+#
+# *Four colours, four shards. Worker 2 dies in the middle. What would have to go wrong for the last column to change?*
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tbcore.course import hooks
+from tbcore.course import hooks, hooks_late
 from tbcore.course.places import course
 from tbcore.errors import MissingFileError
+from tbcore.seeds import stream
+from tbcore.train.scores import held_out_scenes
+from tbcore.world.captions import caption
 
 
 @pytest.mark.parametrize("number", sorted(hooks.HOOKS))
@@ -58,6 +61,34 @@ def test_a_drawing_is_shown_with_the_caption_behind_it(tmp_path):
     assert (asked.words, asked.pictures) == ("Draw.", [])
     assert answer.words == "Here: [drawn from: a cat]"
     assert answer.pictures[0].shape == (1, 1, 3)
+
+
+def test_what_comes_out_of_the_shards_is_what_went_in():
+    tiles = [tile for tile in hooks_late.cut_and_joined().axes[0].patches if tile.get_width() < 1]
+    records, shards, joined = (
+        sorted(
+            (-round(t.get_y(), 2), round(t.get_x() - left, 2), t.get_facecolor())
+            for t in tiles
+            if low < t.get_x() < high
+        )
+        for left, low, high in ((0.3, 0, 2), (3.0, 2, 5), (8.7, 8, 11))
+    )
+    assert len(records) == len(shards) == 12
+    assert records == joined
+    assert all(len({colour for y, _, colour in shards if y == row}) == 1 for row in {y for y, _, _ in shards})
+
+
+def test_the_first_words_are_of_a_picture_that_is_read_in_the_end(tmp_path):
+    scenes = held_out_scenes(stream(3, "held-out scenes"), 4)
+    folder = tmp_path / "06_training"
+    folder.mkdir()
+    (tmp_path / "run.json").write_text(json.dumps({"seed": 3}))
+    for name in ("untrained", "prealigned", "aligned"):
+        (folder / f"said_{name}.json").write_text(json.dumps([f"{name} {k}" for k in range(4)]))
+    (folder / "said_instructed.json").write_text(json.dumps(["?", "?", caption(scenes[2]), "?"]))
+    words = [text.get_text() for text in hooks_late.first_words(tmp_path).axes[0].texts]
+    assert [word for word in words if word.startswith("\u201cunt")] == ["\u201cuntrained 2\u201d"]
+    assert "after stage 2" in words
 
 
 def test_a_run_that_is_missing_is_named_with_its_notebook(tmp_path):
