@@ -59,10 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tbcore", description="TextBind Workshop")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="execute the notebooks in order")
-    run.add_argument("--profile", default="laptop", choices=list(PROFILES))
-    run.add_argument("--seed", type=int, default=0)
+    run.add_argument("--profile", default="laptop", choices=list(PROFILES), help="size of the run (default laptop)")
+    run.add_argument("--seed", type=int, default=0, help="every random stream derives from it (default 0)")
     run.add_argument("--force", action="store_true", help="redo what is already done")
-    run.add_argument("--edition", default="solved", choices=["solved", "student"])
+    run.add_argument(
+        "--edition", default="solved", choices=["solved", "student"], help="solved, or student with open exercises"
+    )
     run.add_argument("--only", nargs="+", default=[], metavar="NN", help="numbers of notebooks, such as 01 A2")
     run.add_argument("--appendices", action="store_true", help="run the appendices after the numbered notebooks")
     run.add_argument("--run-dir", type=Path, help="where this chain keeps its files (default runs/PROFILE)")

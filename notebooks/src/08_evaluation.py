@@ -6,8 +6,8 @@
 # model, to an oracle, and to assistants that cheat. Every answer is marked exactly, because we know every picture. And
 # where an answer is wrong, we find out **who** got it wrong: the eyes, the pen or the brush.
 #
-# ![A wish in words, the caption that the model wrote for it, and the picture that the painter drew from that caption. The
-# caption is not quite the wish.](figures/hook_08.png)
+# ![A wish in words, the caption that the model wrote for it, and the picture that the painter drew from that caption.
+# The caption is not quite the wish.](figures/hook_08.png)
 #
 # *The first wish of notebook 06's exam that went wrong in one run. Who is to blame? You will not have to guess.*
 

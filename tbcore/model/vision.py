@@ -111,7 +111,7 @@ class OpenClipTower(FrozenTower):
     def _pixels(self, pictures: NDArray[np.uint8]) -> Tensor:
         check_pictures(pictures, size=self.size)
         weight = self.visual.conv1.weight  # type: ignore[union-attr]
-        pixels = torch.from_numpy(np.ascontiguousarray(pictures)).to(weight.device)  # type: ignore[arg-type]
+        pixels = torch.from_numpy(np.array(pictures)).to(weight.device)  # type: ignore[arg-type]
         pixels = pixels.permute(0, 3, 1, 2).to(weight.dtype) / 255  # type: ignore[arg-type]
         mean, std = (pixels.new_tensor(values)[None, :, None, None] for values in (self._mean, self._std))
         return (pixels - mean) / std

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tbcore.data.pairs import check_picture, load_picture, read_folder, sanitise
+from tbcore.data.pairs.pictures import decode
 from tbcore.data.prompt import build_prompt
 from tbcore.dialogue import PAPER, Codec, read_reply
 from tbcore.errors import InputError, MissingFileError
@@ -166,3 +167,10 @@ def test_a_bad_picture_is_refused_by_name_before_decoding(tmp_path: Path) -> Non
     assert found[0] == "picture_too_large"
     with pytest.raises(InputError, match=r"huge\.png: its header claims .*Leave it out"):
         load_picture(tmp_path / "huge.png")
+
+
+def test_what_only_begins_like_a_picture_is_named_without_an_address_in_memory():
+    assert decode(b"\xff\xd8\xff" + b"x" * 30) == (
+        "unreadable_picture",
+        "it begins like a picture, but what follows cannot be decoded",
+    )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from tbcore.errors import InputError
 
@@ -90,6 +90,8 @@ def decode(content: bytes) -> Image.Image | Problem:
             picture.load()
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         return "picture_too_large", f"its header claims too many pixels: {error}"
+    except UnidentifiedImageError:  # its words name an address in memory, another in each run
+        return "unreadable_picture", "it begins like a picture, but what follows cannot be decoded"
     except (OSError, SyntaxError, ValueError, EOFError, MemoryError) as error:
         return "unreadable_picture", f"it cannot be decoded: {error}"
     return picture
