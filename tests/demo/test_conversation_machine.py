@@ -186,7 +186,7 @@ class Machine(RuleBasedStateMachine):
 
 TestConversationMachine = Machine.TestCase
 TestConversationMachine.settings = settings(
-    max_examples=int(os.environ.get("TBCORE_SEQUENCES", "200")),
+    max_examples=int(os.environ.get("TBCORE_SEQUENCES", "1000")),
     stateful_step_count=12,
     deadline=None,
     suppress_health_check=list(HealthCheck),
