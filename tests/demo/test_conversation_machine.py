@@ -1,6 +1,6 @@
 """Random sequences of everything one can do to a conversation: the invariants hold, and saved is loaded.
 
-`TBCORE_SEQUENCES=1000` in the environment tries as many sequences; the default is 200.
+`TBCORE_SEQUENCES=5000` in the environment tries more sequences; the default is 1000.
 """
 
 from __future__ import annotations
