@@ -86,7 +86,7 @@ def dialogues(draw: st.DrawFn) -> Dialogue:
 
 
 @given(dialogues(), codecs)
-@settings(max_examples=200)
+@settings(max_examples=500)
 def test_parse_is_the_inverse_of_render(dialogue: Dialogue, codec: Codec) -> None:
     assert parse(render(dialogue, codec), codec, record="d", source="test", group="g") == dialogue
 

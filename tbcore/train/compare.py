@@ -33,7 +33,7 @@ class CpuBudget(Budget):
         begun: reading of `time.process_time` at which it begins; the moment it is made.
     """
 
-    begun: float = field(default_factory=lambda: process_time())
+    begun: float = field(default_factory=lambda: process_time())  # looked up when made
 
     def progress(self, *, steps: int, seconds: float) -> float:
         """The share that is used up, 0..1; the seconds given are of a clock on the wall and not looked at."""

@@ -148,6 +148,8 @@ def decisions(
     prompts: list[Prompt] = []
     due: list[bool] = []
     for dialogue, pictures in talks:
+        if len(due) >= n:
+            break
         seen = list(bank[bank.add(pictures)]) if len(pictures) else []
         for number, turn in enumerate(dialogue.turns[: 2 * (n - len(due))]):
             if turn.role == "assistant":

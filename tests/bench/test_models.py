@@ -51,12 +51,8 @@ def test_our_model_runs_through_the_benchmark_and_blind(tiny):
         assert [answer.failure for answer in replies.values()] == [""] * len(replies)
 
 
-def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monkeypatch):
-    model, processor = tiny
-    first = MIMContestant(model, processor, ExactPainter())
-    second = first.drawing_with(ExactPainter(), name="again")
-    ones = [asked(Picture(0), " what is it?"), asked("and ", Picture(0)), asked("draw a fox", captions=())]
-    said = first.answer(ones)
+def prompts_written(monkeypatch):
+    """A list that fills with the prompts that the model answers from now on."""
     written = []
 
     def spy(model, layout, prompts, **more):
@@ -64,6 +60,16 @@ def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monk
         return generate(model, layout, prompts, **more)
 
     monkeypatch.setattr("tbcore.model.decode.generate", spy)
+    return written
+
+
+def test_models_that_differ_in_the_painter_write_what_they_share_once(tiny, monkeypatch):
+    model, processor = tiny
+    first = MIMContestant(model, processor, ExactPainter())
+    second = first.drawing_with(ExactPainter(), name="again")
+    ones = [asked(Picture(0), " what is it?"), asked("and ", Picture(0)), asked("draw a fox", captions=())]
+    said = first.answer(ones)
+    written = prompts_written(monkeypatch)
     again = second.answer(ones)
     assert (first.name, second.name) == ("MIM", "again")
     assert [answer.text for answer in again] == [answer.text for answer in said]
@@ -77,13 +83,7 @@ def test_who_is_asked_the_same_at_once_is_answered_once(tiny, monkeypatch):
     model, processor = tiny
     contestant = MIMContestant(model, processor, ExactPainter())
     ones = [asked("draw a fox", captions=()), asked(Picture(0), " what is it?"), asked("draw a fox", captions=())]
-    written = []
-
-    def spy(model, layout, prompts, **more):
-        written.extend(prompts)
-        return generate(model, layout, prompts, **more)
-
-    monkeypatch.setattr("tbcore.model.decode.generate", spy)
+    written = prompts_written(monkeypatch)
     answers = contestant.answer(ones)
     assert len(written) == 2
     assert answers[0] is answers[2]

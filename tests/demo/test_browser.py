@@ -176,6 +176,7 @@ def test_the_keyboard_is_enough_and_the_focus_is_seen(page):
 
 def test_all_that_was_typed_is_sent_however_slow_the_kernel_is(page):
     """Nothing waits between the last letter and the click."""
+    written = []
     for number in range(1, 4):
         words = f"message {number} of a reader who types faster than any kernel listens"
         typed(page, words)
@@ -183,6 +184,10 @@ def test_all_that_was_typed_is_sent_however_slow_the_kernel_is(page):
         page.locator("article").nth(2 * number - 2).get_by_text(words, exact=True).wait_for()
         answered(page, number)
         page.wait_for_function("!document.querySelector('.tbcore-chat textarea').value")
+        written.append(words)
+    shown = page.locator("article").all_inner_texts()
+    assert len(shown) == 2 * len(written)
+    assert all(words in one for words, one in zip(written, shown[::2], strict=True))
 
 
 def test_what_was_written_before_a_picture_stands_before_it(page):
