@@ -83,6 +83,7 @@ hooks: $(VENV)/.ready-run  ## draw the pictures under the notebooks' titles anew
 pretrain: $(VENV)/.ready-run  ## train the shipped parts again (up to 3 hours; goes on after a stop; keeps what is better)
 	@$(BIN)/python -m tbcore.train.pretrain_tower --seed $(SEED)
 	@$(BIN)/python -m tbcore.train.pretrain_reader --seed $(SEED)
+	@$(BIN)/python -m tbcore.train.pretrain_qformer --seed $(SEED)
 	@$(BIN)/python -m tbcore.train.pretrain_painter --seed $(SEED)
 	@$(BIN)/python -m tbcore.train.adopt
 

@@ -76,7 +76,7 @@ PLACES = ("green meadow", "sunset")
 small = {"things": list(THINGS), "places": list(PLACES)}
 step = lesson.open("A1_pretraining", profile=profile, seed=seed, run_dir=run_dir, refresh=refresh, params=small)
 p = step.profile
-updates = min(p.prealign_steps, 600)  # of the painter that we watch
+updates = min(p.n_captions // 16, 430)  # of the painter that we watch
 short = max(2, updates // 3)  # of each painter that we compare
 
 # %% [markdown]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["MARKERS", "PALETTE", "axes", "contact_sheet", "display_figure", "gallery"]
+__all__ = ["MARKERS", "PALETTE", "axes", "contact_sheet", "display_figure", "gallery", "smooth"]
 
 # Okabe and Ito's colours, wine instead of their yellow, which is too light on white: distinct for the common
 # kinds of colour blindness. Never use colour alone.
@@ -120,6 +120,13 @@ def contact_sheet(
                 place.axis("off")
         row[0].set_ylabel(_wrapped(name, width=16), rotation=0, ha="right", va="center", fontsize=10)
     return figure
+
+
+def smooth(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Means over a window of a twentieth of a curve: the updates in the middle of each window, and the means."""
+    width = max(1, len(values) // 20)
+    means = np.convolve(values, np.ones(width) / width, mode="valid")
+    return np.arange(len(means)) + width // 2, means
 
 
 def display_figure(figure: Figure, *, alt: str) -> None:

@@ -24,8 +24,9 @@ from tbcore import manifest
 from tbcore.course.lesson import starter_folder
 from tbcore.errors import InputError, MissingFileError
 from tbcore.store import read_json, read_jsonl, write_bytes, write_jsonl, write_text
+from tbcore.train.narrow import eight_bits
 
-__all__ = ["MOST_BYTES", "STEPS", "copy_step", "eight_bits", "main", "spread", "write_all"]
+__all__ = ["MOST_BYTES", "STEPS", "copy_step", "main", "spread", "write_all"]
 
 MOST_BYTES = 6_000_000
 """All starter files together, in bytes."""
@@ -33,7 +34,6 @@ MOST_BYTES = 6_000_000
 _SETS, _CANDIDATES, _DIALOGUES = 40, 100, 60
 _FEWEST_DIALOGUES = 12
 _MANIFEST_BYTES = 60_000  # room for the records of hashes and the page that explains the files
-_LARGE = 1 << 13
 _T = TypeVar("_T")
 
 
@@ -54,38 +54,6 @@ def spread(rows: Sequence[_T], n: int) -> list[_T]:
     """At most n rows, evenly from all over the list, in their order."""
     n = min(n, len(rows))
     return [rows[k * len(rows) // n] for k in range(n)]
-
-
-def eight_bits(source: Path, target: Path) -> None:
-    """Write a checkpoint again with its large matrices in 8-bit floats (e4m3) and all else in 16 bits.
-
-    Loading it needs nothing special: the values are widened where they go. What is rounded is off by about one
-    part in forty, at random.
-
-    Args:
-        source: a folder with `delta.safetensors` and `mim.json`.
-        target: gets the same two.
-
-    Raises:
-        MissingFileError: there is no checkpoint in `source`.
-    """
-    import torch
-    from safetensors.torch import load_file, save_file
-
-    if not (source / "delta.safetensors").is_file():
-        raise MissingFileError(f"{source}: no checkpoint. Run notebook 06 to its end first.")
-    target.mkdir(parents=True, exist_ok=True)
-    tensors = load_file(source / "delta.safetensors")
-    narrow = {
-        name: value.to(torch.float8_e4m3fn if _is_large_matrix(name, value.shape) else torch.float16)
-        for name, value in tensors.items()
-    }
-    save_file(narrow, target / "delta.safetensors")
-    write_text(target / "mim.json", _compact(read_json(source / "mim.json")))
-
-
-def _is_large_matrix(name: str, shape: Sequence[int]) -> bool:
-    return len(shape) == 2 and (shape[0] * shape[1] >= _LARGE or "lora_" in name)
 
 
 def _compact(value: Any) -> str:

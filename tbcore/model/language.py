@@ -9,10 +9,13 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-__all__ = ["CONTROL_TOKENS", "LanguageModel", "add_lora", "merge_lora"]
+__all__ = ["CONTROL_TOKENS", "EVERY_MATRIX", "LanguageModel", "add_lora", "merge_lora"]
 
 CONTROL_TOKENS = ("<image>", "<start>", "<end>")
 """Their ids follow the language model's own: v, v + 1, v + 2. No text can spell them (`tbcore.model.tokens`)."""
+
+EVERY_MATRIX = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+"""Last names of all matrices in a layer of Llama's kind, for adapters beside every one of them."""
 
 
 class LanguageModel(nn.Module):

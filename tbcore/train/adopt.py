@@ -18,6 +18,7 @@ from tbcore.errors import MissingFileError, TbcoreError
 from tbcore.model.painter.pipeline import load_painter
 from tbcore.model.trained_reader import load_trained_reader
 from tbcore.train.pretrain_painter import scene_exact
+from tbcore.train.pretrain_qformer import qformer_reads
 from tbcore.train.pretrain_reader import reader_right
 from tbcore.train.pretrain_tower import recall_at_1
 from tbcore.weights.zoo import ZOO, load_tower, write_hashes
@@ -36,6 +37,7 @@ SCORES: dict[str, Callable[[Path], float]] = {
     "tower": lambda folder: recall_at_1(load_tower(folder)),
     "reader": lambda folder: reader_right(load_trained_reader(folder), 0),
     "painter": _painter,
+    "qformer": lambda folder: qformer_reads(folder)[1],
 }
 """Part -> its score on the validation split, from its folder; higher is better."""
 

@@ -15,7 +15,7 @@ from tbcore.store import read_json
 from tbcore.train.checkpoint import load_delta
 from tbcore.weights import smollm, zoo
 
-__all__ = ["assemble", "load_model", "shipped_tower"]
+__all__ = ["assemble", "load_model", "load_shipped_qformer", "shipped_tower"]
 
 
 def shipped_tower(folder: Path | None = None) -> OpenClipTower:
@@ -53,6 +53,21 @@ def assemble(
     inner, tokenizer = smollm.load_language_model(dtype)
     model = build_mim(tower or shipped_tower(), inner, qformer=qformer, history=history, seed=seed)
     return model, MIMProcessor.for_model(model, tokenizer)
+
+
+def load_shipped_qformer(model: MIMForConditionalGeneration) -> dict[str, Any]:
+    """Put the Q-Former that ships with the course into a freshly assembled model, in place.
+
+    The paper starts from BLIP-2's; ours was pre-aligned by `tbcore.train.pretrain_qformer`.
+
+    Returns:
+        How it was made: "updates", "scenes", "words" and "seed".
+
+    Raises:
+        MissingFileError, CheckpointError: it is missing or damaged, or belongs to another tower or language model.
+    """
+    zoo.verify_zoo("qformer")
+    return load_delta(model, zoo.ZOO / "qformer")
 
 
 def load_model(checkpoint: Path | str) -> tuple[MIMForConditionalGeneration, MIMProcessor]:

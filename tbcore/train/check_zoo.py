@@ -26,8 +26,10 @@ from tbcore.model.painter.pipeline import GUIDANCE, PostcardPipeline, load_paint
 from tbcore.model.trained_reader import TrainedReader, load_trained_reader
 from tbcore.seeds import stream
 from tbcore.store import write_bytes
+from tbcore.train.build import assemble, load_shipped_qformer
 from tbcore.train.evaluate import wilson
 from tbcore.train.painter_updates import to_pixels
+from tbcore.train.pretrain_qformer import EXAMINED, reads
 from tbcore.train.pretrain_reader import disturbed
 from tbcore.train.pretrain_tower import recall_at_1
 from tbcore.train.probes import probe_fields
@@ -44,6 +46,7 @@ __all__ = [
     "SCORES_BEGIN",
     "SCORES_END",
     "check_painter",
+    "check_qformer",
     "check_reader",
     "check_tower",
     "confusions",
@@ -222,6 +225,14 @@ def _plain_walk(pipeline: PostcardPipeline, wanted: Sequence[Scene], seed: int) 
     return _share(sum(one.scene == scene for one, scene in zip(read_many(drawn), wanted, strict=True)), len(wanted))
 
 
+def check_qformer() -> dict[str, dict[str, float]]:
+    """Captions of which the shipped Q-Former alone names every telling word; the language model is not run."""
+    model, processor = assemble()
+    load_shipped_qformer(model)
+    _, whole = reads(model, processor.layout.text, split="test")
+    return {"qformer.captions_right": _share(round(whole * EXAMINED), EXAMINED)}
+
+
 def score_table(rows: Mapping[str, Mapping[str, float]]) -> str:
     """The rows as a Markdown table: shares in percent, seconds as they are."""
     lines = ["| what | value | 95 % interval | n |", "|---|---|---|---|"]
@@ -258,6 +269,7 @@ def main() -> None:
     started = time.monotonic()
     drawn_rows, drawn = check_painter(load_painter(args.painter), n=args.n, seed=args.seed)
     rows = drawn_rows | check_tower(seed=args.seed) | check_reader(load_trained_reader(), drawn, seed=args.seed)
+    rows |= check_qformer()
     for name, row in rows.items():
         log.info("%-32s %.4f  (%.4f to %.4f, n = %d)", name, row["value"], row["low"], row["high"], row["n"])
     scenes = _scenes("reader", 1000, args.seed)

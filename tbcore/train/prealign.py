@@ -21,7 +21,7 @@ from tbcore.seeds import stream
 from tbcore.train.features import FeatureBank
 from tbcore.train.stages import Budget, Stage, wake
 
-__all__ = ["PREALIGN", "WORDS", "PrealignStep", "caption_words", "prealign", "word_accuracy"]
+__all__ = ["PREALIGN", "WORDS", "PrealignStep", "Prealignment", "caption_words", "prealign", "word_accuracy"]
 
 PREALIGN = Stage(
     name="prealign",
@@ -48,13 +48,22 @@ class PrealignStep:
     seconds: float
 
 
-def caption_words(captions: Sequence[str], text: ChatText, *, most: int = WORDS) -> list[tuple[int, ...]]:
+def caption_words(
+    captions: Sequence[str], text: ChatText, *, most: int = WORDS, among: Sequence[str] | None = None
+) -> list[tuple[int, ...]]:
     """The words of each caption that its queries learn, in order: all, or where they are more than `most` the rarest.
 
     Words that stand in most captions ("a", "on", ",") say little, so they are left out first.
+
+    Args:
+        captions: whose words are wanted.
+        text: pieces of the language model's words.
+        most: words of one caption.
+        among: captions that tell which words are rare; None: these same.
     """
     encoded = [text.encode(caption) for caption in captions]
-    common = Counter(word for words in encoded for word in set(words))
+    counted = encoded if among is None else [text.encode(caption) for caption in among]
+    common = Counter(word for words in counted for word in set(words))
     chosen: list[tuple[int, ...]] = []
     for words in encoded:
         order = sorted(range(len(words)), key=lambda at, words=words: (common[words[at]], at))
@@ -85,27 +94,57 @@ def prealign(
         batch: pictures per step.
         seed: of the order.
     """
-    wake(model, stage.learns)
-    optimizers = stage.optimizers(model)
-    learning = [one for optimizer in optimizers for group in optimizer.param_groups for one in group["params"]]
-    table, targets = _targets(model, words)
+    lesson = Prealignment(model, words, stage=stage)
     steps, seconds = 0, 0.0
     places = np.asarray(rows)
     while (progress := budget.progress(steps=steps, seconds=seconds)) < 1:
         start = time.perf_counter()
-        for optimizer in optimizers:
-            stage.set_rate(optimizer, progress)
         chosen = stream(seed, f"prealign {steps}").integers(len(places), size=batch)
-        vectors = model.connector(bank[places[chosen].tolist()].float())
-        loss, right = _loss(vectors, targets[torch.from_numpy(chosen)], table)
+        features = bank[places[chosen].tolist()].float()
+        loss, right = lesson.update(features, torch.from_numpy(chosen), progress=progress)
+        seconds += time.perf_counter() - start
+        yield PrealignStep(steps, progress, loss, right, seconds)
+        steps += 1
+
+
+class Prealignment:
+    """One update at a time: the connector, its optimizers, and the words it is to name.
+
+    Args:
+        model: only its connector learns.
+        words: of each caption, from `caption_words`; at most one per query.
+        stage: rates.
+    """
+
+    def __init__(
+        self, model: MIMForConditionalGeneration, words: Sequence[tuple[int, ...]], *, stage: Stage = PREALIGN
+    ) -> None:
+        wake(model, stage.learns)
+        self.model, self.stage = model, stage
+        self.optimizers = stage.optimizers(model)
+        self._learning = [one for each in self.optimizers for group in each.param_groups for one in group["params"]]
+        self._table, self._wanted = _targets(model, words)
+
+    def update(self, features: Tensor, chosen: Tensor, *, progress: float) -> tuple[float, float]:
+        """Learn from some pictures.
+
+        Args:
+            features: float[i p d_vis] of them.
+            chosen: int[i], the places of their captions among the words.
+            progress: share of the budget used (0..1), for the rates.
+
+        Returns:
+            The loss before this update, and the share of words named rightly (0..1).
+        """
+        for optimizer in self.optimizers:
+            self.stage.set_rate(optimizer, progress)
+        loss, right = _loss(self.model.connector(features), self._wanted[chosen], self._table)
         loss.backward()
-        nn.utils.clip_grad_norm_(learning, stage.max_norm, error_if_nonfinite=True)
-        for optimizer in optimizers:
+        nn.utils.clip_grad_norm_(self._learning, self.stage.max_norm, error_if_nonfinite=True)
+        for optimizer in self.optimizers:
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-        seconds += time.perf_counter() - start
-        yield PrealignStep(steps, progress, loss.item(), right, seconds)
-        steps += 1
+        return loss.item(), right
 
 
 def _targets(model: MIMForConditionalGeneration, words: Sequence[tuple[int, ...]]) -> tuple[Tensor, Tensor]:

@@ -67,3 +67,12 @@ def test_committed_roadmaps_are_those_the_script_draws(number):
     title = ElementTree.fromstring(roadmap.draw(number)).find("{http://www.w3.org/2000/svg}title")
     assert title is not None
     assert f"This is step {number}" in str(title.text)
+
+
+def test_a_curve_is_smoothed_over_a_twentieth_of_it():
+    places, means = figures.smooth(np.arange(40.0))
+    assert places[0] == 1
+    assert means[:2].tolist() == [0.5, 1.5]
+    assert len(places) == len(means) == 39
+    places, means = figures.smooth(np.array([3.0, 1.0]))
+    assert (places.tolist(), means.tolist()) == ([0, 1], [3.0, 1.0])

@@ -67,5 +67,11 @@ def test_a_tower_of_another_shape_is_refused(tmp_path: Path) -> None:
         load_tower(tmp_path / "tower")
 
 
+PARTS = ("tower", "painter", "reader", "qformer")
+
+
 def test_shipped_weights_are_small() -> None:
-    assert sum(path.stat().st_size for path in ZOO.rglob("*") if path.is_file()) <= 25e6
+    size = {part: sum(path.stat().st_size for path in (ZOO / part).rglob("*") if path.is_file()) for part in PARTS}
+    assert sum(size.values()) - size["qformer"] <= 25e6
+    assert size["qformer"] <= 2.4e6
+    assert {path.name for path in ZOO.iterdir() if path.is_dir()} == set(PARTS)
