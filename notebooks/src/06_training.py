@@ -53,6 +53,7 @@ import torch
 from safetensors.torch import load_file
 
 from tbcore.course import checks, figures, lesson, quizzes
+from tbcore.course.watch import watched
 from tbcore.model.decode import DecodeSettings, Prompt
 from tbcore.model.language import EVERY_MATRIX
 from tbcore.model.painter.pipeline import PostcardPainter, load_painter
@@ -71,7 +72,7 @@ from tbcore.train.compare import compare_connectors
 from tbcore.train.corpus import Corpus, dialogue_source
 from tbcore.train.examination import examine
 from tbcore.train.features import FeatureBank
-from tbcore.train.kept import CURVE, train_in, watched
+from tbcore.train.kept import CURVE, train_in
 from tbcore.train.loop import Training, train
 from tbcore.train.prealign import WORDS, caption_words, prealign, word_accuracy
 from tbcore.train.pretrain_qformer import long_words
@@ -455,9 +456,8 @@ for number, (without, own) in enumerate(zip(cold, curve_of("stage 1"), strict=Fa
 # The last lines are an **ablation**: one thing is taken away, all else is equal. The same batches and the same
 # updates, but a connector that never learned words. What step 0 was worth is the gap between the columns.
 #
-# It stopped chatting and started describing. Look at *which* mistakes are left. The backdrop covers most of the
-# patches, and there are only ten of them: it comes first. Things are small, there are many, and they have
-# places. A model that names the right things in the wrong order has learned *what* before *where*.
+# It stopped chatting and started describing. Look at *which* mistakes are left: a place that is never mentioned, a
+# thing too many, the right things in the wrong order. A model that does the last has learned *what* before *where*.
 #
 # ## Stage 2: manners
 #

@@ -28,7 +28,7 @@ from tbcore.train.narrow import eight_bits
 
 __all__ = ["MOST_BYTES", "STEPS", "copy_step", "main", "spread", "write_all"]
 
-MOST_BYTES = 6_000_000
+MOST_BYTES = 8_200_000
 """All starter files together, in bytes."""
 
 _SETS, _CANDIDATES, _DIALOGUES = 40, 100, 60

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 from tbcore.model.mim import MIMForConditionalGeneration
 from tbcore.store import read_jsonl, write_jsonl
@@ -14,45 +14,12 @@ from tbcore.train.corpus import Corpus
 from tbcore.train.loop import Step, Training, train
 from tbcore.train.stages import Budget, Stage
 
-__all__ = ["CURVE", "train_in", "watched"]
+__all__ = ["CURVE", "train_in"]
 
 CURVE = "curve.jsonl"
 """Where the folder keeps its steps, one JSON object each."""
 
 _STATE = "state"
-
-
-class Told(Protocol):
-    """What a step of any training tells: its number, share of the budget used, loss, and seconds so far."""
-
-    @property
-    def number(self) -> int: ...  # noqa: D102
-    @property
-    def progress(self) -> float: ...  # noqa: D102
-    @property
-    def loss(self) -> float: ...  # noqa: D102
-    @property
-    def seconds(self) -> float: ...  # noqa: D102
-
-
-_Step = TypeVar("_Step", bound=Told)
-
-
-def watched(steps: Iterable[_Step], label: str, *, lines: int = 8) -> Iterator[_Step]:
-    """Pass the steps on, and print now and then where the training is: a curve for people who read logs.
-
-    Args:
-        steps: of a training.
-        label: begins each line.
-        lines: about how many to print.
-    """
-    part = -1
-    for one in steps:
-        if int(one.progress * lines) > part:
-            part = int(one.progress * lines)
-            line = f"{label}: {one.progress:4.0%}  update {one.number:4}  loss {one.loss:6.3f}  {one.seconds:4.0f} s"
-            print(line, flush=True)
-        yield one
 
 
 def train_in(

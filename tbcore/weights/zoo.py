@@ -1,7 +1,9 @@
-"""Where the shipped tower and painter come from: folders of safetensors beside this file, checked by hash.
+"""Where the shipped parts come from: folders of safetensors beside this file, checked by hash.
 
 zoo/tower/    an open_clip model: open_clip_config.json, open_clip_model.safetensors, kept_tokens.json
 zoo/painter/  a diffusers pipeline (tbcore.model.painter)
+zoo/reader/   the second reader (tbcore.model.trained_reader)
+zoo/qformer/  a delta checkpoint of the connector (tbcore.train.checkpoint)
 zoo/hashes.json  file -> SHA-256, written by `make pretrain`
 """
 

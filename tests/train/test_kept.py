@@ -14,8 +14,7 @@ from tbcore.records import Dialogue, Picture, Turn
 from tbcore.store import read_jsonl
 from tbcore.train.corpus import Corpus, dialogue_source
 from tbcore.train.features import FeatureBank
-from tbcore.train.kept import CURVE, train_in, watched
-from tbcore.train.loop import Step
+from tbcore.train.kept import CURVE, train_in
 from tbcore.train.stages import ALIGN, Budget
 
 STAGE = replace(ALIGN, columns=60, row=60)
@@ -55,11 +54,3 @@ def test_a_state_of_other_data_is_refused(tmp_path, pictures):
     model, corpus = fresh(pictures, answer="a dog")
     with pytest.raises(CheckpointError, match="its data is"):
         next(train_in(tmp_path, model, STAGE, corpus, Budget(steps=5)))
-
-
-def test_watching_prints_now_and_then_and_passes_every_step_on(capsys):
-    steps = [Step(k, k / 16, 2.0 - k / 16, 1.0, 1.0, 3.0 * k, 8) for k in range(16)]
-    assert list(watched(iter(steps), "stage 9", lines=4)) == steps
-    told = capsys.readouterr().out.splitlines()
-    assert [line.split()[4] for line in told] == ["0", "4", "8", "12"]
-    assert told[1] == "stage 9:  25%  update    4  loss  1.750    12 s"
