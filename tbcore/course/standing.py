@@ -74,6 +74,7 @@ CULPRITS: dict[str, str] = {
 """Module -> what it means that most is lost through it."""
 
 _LOW = 0.5
+_MACHINE = "chain."
 _NOT_SCORES = ("chain.", "06.blank", "06.text", "08.fault")
 
 
@@ -82,7 +83,11 @@ def standing_table(numbers: Mapping[str, float | Sequence[float]]) -> str:
     several = max((len(value) for value in numbers.values() if not isinstance(value, int | float)), default=0)
     heads = ("what", f"mean of {several} runs", "lowest to highest") if several else ("what", "value")
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
-    lines += [f"| {words} | {_cell(numbers[name], form)} |" for name, (words, form) in ROWS.items() if name in numbers]
+    lines += [
+        f"| {words} | {_cell(numbers[name], form, several)} |"
+        for name, (words, form) in ROWS.items()
+        if name in numbers
+    ]
     return "\n".join(lines)
 
 
@@ -114,9 +119,9 @@ def _mean(value: float | Sequence[float]) -> float:
     return float(value) if isinstance(value, int | float) else sum(value) / len(value)
 
 
-def _cell(value: float | Sequence[float], form: str) -> str:
+def _cell(value: float | Sequence[float], form: str, several: int) -> str:
     if isinstance(value, int | float):
-        return f"{value:{form}}"
+        return f"{value:{form}} | of the first run" if several else f"{value:{form}}"
     return f"{_mean(value):{form}} | {min(value):{form}} to {max(value):{form}}"
 
 
@@ -147,10 +152,14 @@ def harvest(results: Path) -> dict[str, float]:
 
 
 def gather(runs: Sequence[Mapping[str, float]]) -> dict[str, float | list[float]]:
-    """The numbers of one run as they are; of several, the values of each number that every run has."""
+    """The numbers of one run as they are; of several, the values of each number that every run has.
+
+    Minutes and memory are those of the first run: the others may have had the machine together.
+    """
     if len(runs) == 1:
         return dict(runs[0])
-    return {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
+    shared = {name: [run[name] for run in runs] for name in runs[0] if all(name in run for run in runs)}
+    return {name: values[0] if name.startswith(_MACHINE) else values for name, values in shared.items()}
 
 
 def harvest_bench(results: Path) -> list[dict[str, object]]:

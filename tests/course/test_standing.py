@@ -56,6 +56,12 @@ def test_several_runs_show_mean_and_ends():
     ]
 
 
+def test_of_several_runs_only_the_first_one_was_alone_on_the_machine():
+    runs = [{"chain.minutes": 20.0, "06.things_exact": 0.5}, {"chain.minutes": 44.0, "06.things_exact": 0.7}]
+    assert gather(runs) == {"chain.minutes": 20.0, "06.things_exact": [0.5, 0.7]}
+    assert standing_table(gather(runs)).splitlines()[2] == "| minutes on two cores | 20.0 | of the first run |"
+
+
 def test_the_table_of_the_benchmark_is_written_from_its_results(tmp_path):
     rows = [
         Result("MIM", Measure("turn_em", 0.5, 0.25, 0.75, 8)),
