@@ -6,10 +6,10 @@
 # card, a photograph of a cat, a file that is no picture. What a model does then tells more about it than its best
 # answer.
 #
-# ![The end of a chat with the trained model, in four panels: a postcard is asked for and drawn, then a change is asked
-# for and drawn; below each answer stands the caption that the painter got.](figures/hook_07.png)
+# ![The end of a chat with the trained model, in four panels: a postcard is asked for, place and all, and the model asks
+# where it should be; a change is asked for, and it draws an apple to the left of a key.](figures/hook_07.png)
 #
-# *A real talk, not a chosen one. Is the second drawing what was asked for? And if not: who made the mistake?*
+# *A real talk, not a chosen one. One answer is a mistake, the other is not quite what was asked. Which is which?*
 
 # %% [markdown] tags=["slide"]
 # <!-- roadmap -->
